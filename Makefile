@@ -1,0 +1,113 @@
+# Everything here sets itself up: Python 3.11, a Rust toolchain and make are enough. What was done is remembered by
+# stamps under .venv, so a second run is fast.
+#
+#   make demo      watch the market maker quote and fill: a synthetic session, then a recording where one is found
+#   make test      every check and test; what .ci/run calls
+#   make bench     ratios and timings (release build); PEERS_PYTHON=... adds the peers
+#   make verify    the slow proofs
+#   make lock      pins the dependencies anew
+
+PYTHON ?= python3.11
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+# Recordings beside the repository; a demo and some tests read them where they are.
+RECORDING ?= $(firstword $(wildcard ../shared/data/hyperliquid-2025-09-04 ../data/hyperliquid-2025-09-04))
+COIN ?= ETH
+OUT ?= out
+
+export PYO3_PYTHON := $(BIN)/python
+export VIRTUAL_ENV := $(VENV)
+export CARGO_TERM_COLOR ?= auto
+
+# `fast` is release without link-time optimization: tests build in a fraction of the time. demo and bench use release.
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml' | grep -v /target/) Cargo.toml
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+ifdef NEXTEST
+RUST_TEST := cargo nextest run --cargo-profile fast --no-fail-fast
+else
+RUST_TEST := cargo test --profile fast --lib --bins --tests --no-fail-fast
+endif
+
+.PHONY: demo test bench verify lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
+
+demo: $(VENV)/.demo-packages
+	$(call build,release)
+	$(BIN)/python -m hypermm.cli demo --out $(OUT)/demo $(if $(RECORDING),--data $(RECORDING) --coin $(COIN))
+
+test: rust-lint rust-test rust-doc python-lint python-test
+	@echo "make test: everything passed"
+
+bench: $(VENV)/.packages
+	$(call build,release)
+	cargo bench --workspace --exclude hypermm-bindings
+	PEERS_PYTHON="$(PEERS_PYTHON)" $(BIN)/python -m pytest benches/python -o addopts="" -ra -s --benchmark-columns=min,median,iqr,rounds
+
+verify: $(VENV)/.packages
+	$(call build,release)
+	cargo test --release --workspace --exclude hypermm-bindings -- --ignored --nocapture
+	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify
+
+wheel: $(VENV)/.demo-packages
+	$(BIN)/maturin build --release --out dist
+
+# An editable install: the extension module stands in python/hypermm, the stamp says which profile it was built with.
+define build
+@if [ "$$(cat $(VENV)/.built 2>/dev/null)" != "$(1)" ] || [ -n "$$(find rust Cargo.toml pyproject.toml -newer $(VENV)/.built \( -name '*.rs' -o -name '*.toml' \) | head -1)" ]; then \
+	echo "building the extension module, profile $(1)"; \
+	$(BIN)/maturin develop --profile $(1) --quiet && printf %s $(1) > $(VENV)/.built; \
+fi
+endef
+
+# --- checks, one by one -----------------------------------------------------------------------------------------
+
+rust-lint: $(VENV)/.packages
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --profile fast -- -D warnings
+
+rust-test: $(VENV)/.packages
+	$(RUST_TEST)
+	cargo test --doc --profile fast
+
+rust-doc: $(VENV)/.packages
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile fast
+
+python-lint: $(VENV)/.packages
+	$(call build,fast)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m mypy.stubtest hypermm._core
+
+python-test: $(VENV)/.packages
+	$(call build,fast)
+	$(BIN)/python -m pytest -m "not verify"
+
+format:
+	cargo fmt --all
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# --- set-up -----------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-packages: requirements-demo.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-demo.lock
+	@touch $@
+
+$(VENV)/.packages: requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@ $(VENV)/.demo-packages
+
+# requirements.lock is for tests, requirements-demo.lock a subset of it with the same pins.
+lock: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --extra cli --extra report --group build --constraint requirements.lock pyproject.toml -o requirements-demo.lock
+
+clean:
+	rm -rf $(OUT) dist $(VENV) python/hypermm/*.so
