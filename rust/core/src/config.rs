@@ -135,7 +135,7 @@ macro_rules! engine_config {
             pub const FIELDS: &'static [Field] = &[
                 $( Field {
                     name: stringify!($name), kind: <$type as FieldType>::KIND, unit: $unit, min: $min, max: $max,
-                    default: default_value!($type, $default), text: $text, too_high: $too_high, too_low: $too_low,
+                    default: Constant::<$type>($default).value(), text: $text, too_high: $too_high, too_low: $too_low,
                 }, )*
             ];
 
@@ -168,19 +168,34 @@ macro_rules! engine_config {
     };
 }
 
-macro_rules! default_value {
-    (f64, $value:expr) => {
-        FieldValue::Float($value)
-    };
-    (Option<f64>, $value:expr) => {
-        FieldValue::Unset
-    };
-    (u32, $value:expr) => {
-        FieldValue::Integer($value as i64)
-    };
-    (bool, $value:expr) => {
-        FieldValue::Bool($value)
-    };
+/// A default on its way into the constant table: traits have no const methods, inherent impls do.
+struct Constant<T>(T);
+
+impl Constant<f64> {
+    const fn value(self) -> FieldValue {
+        FieldValue::Float(self.0)
+    }
+}
+
+impl Constant<Option<f64>> {
+    const fn value(self) -> FieldValue {
+        match self.0 {
+            Some(number) => FieldValue::Float(number),
+            None => FieldValue::Unset,
+        }
+    }
+}
+
+impl Constant<u32> {
+    const fn value(self) -> FieldValue {
+        FieldValue::Integer(self.0 as i64)
+    }
+}
+
+impl Constant<bool> {
+    const fn value(self) -> FieldValue {
+        FieldValue::Bool(self.0)
+    }
 }
 
 engine_config! {
