@@ -1,0 +1,119 @@
+"""Every exception hypermm raises on purpose; each is also the built-in a caller would look for.
+
+::
+
+    Exception
+    └── HypermmError
+        ├── InvalidInputError(ValueError)       an argument: non-finite, out of range, off the grid, wrong length or type
+        ├── InvalidConfigError(ValueError)      a config field: unknown, out of range, of the wrong type or unit
+        ├── TimeOrderError(ValueError)          an event earlier than the last one
+        ├── SnapshotError(ValueError)           snapshot bytes damaged, foreign or of another version
+        ├── EngineBusyError(RuntimeError)       the object is in use by another call; nothing waited, nothing happened
+        ├── RecordingError(ValueError)          a recording: file, column or row missing or corrupt; has ``row``
+        ├── UnknownCoinError(LookupError)       a coin that is not there
+        ├── MissingDependencyError(ImportError) an extra that is not installed
+        └── InternalError(RuntimeError)         a bug in hypermm, caught before it could abort the process
+
+After any of them but `InternalError` the object that raised is exactly as it was before the call.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EngineBusyError",
+    "HypermmError",
+    "InternalError",
+    "InvalidConfigError",
+    "InvalidInputError",
+    "MissingDependencyError",
+    "RecordingError",
+    "SnapshotError",
+    "TimeOrderError",
+    "UnknownCoinError",
+]
+
+
+class HypermmError(Exception):
+    """Base of all of them.
+
+    Args:
+        message: One line; made from the parts below when empty.
+        field: Name of the argument, config field or column at fault, or "".
+        value: The refused value as text, or "".
+        expected: What would have been accepted, or "".
+        hint: How to mend it, or "".
+    """
+
+    field: str
+    value: str
+    expected: str
+    hint: str
+
+    def __init__(
+        self, message: str = "", *, field: str = "", value: object = "", expected: str = "", hint: str = ""
+    ) -> None:
+        text = value if isinstance(value, str) else repr(value)
+        if not message:
+            message = f"{field} = {text}: expected {expected}" + (f"; {hint}" if hint else "")
+        super().__init__(message)
+        self.field = field
+        self.value = text
+        self.expected = expected
+        self.hint = hint
+
+
+class InvalidInputError(HypermmError, ValueError):
+    """An argument is non-finite, out of range, off the price grid, of the wrong length or type, or unsorted."""
+
+
+class InvalidConfigError(HypermmError, ValueError):
+    """A configuration field is unknown, out of range, of the wrong type or unit, or inconsistent with another."""
+
+
+class TimeOrderError(HypermmError, ValueError):
+    """Time went backwards: the event is earlier than the last one. Equal times are legal."""
+
+
+class SnapshotError(HypermmError, ValueError):
+    """Snapshot bytes are damaged, foreign or of another version."""
+
+
+class EngineBusyError(HypermmError, RuntimeError):
+    """The object is in use by another call. Calls never wait for one another; call again later."""
+
+
+class RecordingError(HypermmError, ValueError):
+    """A recording cannot be read: a file, column or row is missing or corrupt.
+
+    Args:
+        row: Index of the offending row, or None when the whole file or column is at fault.
+    """
+
+    row: int | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        field: str = "",
+        value: object = "",
+        expected: str = "",
+        hint: str = "",
+        row: int | None = None,
+    ) -> None:
+        super().__init__(message, field=field, value=value, expected=expected, hint=hint)
+        self.row = row
+        if row is not None and not message:
+            self.args = (f"{self.args[0]} (row {row})",)
+
+
+class UnknownCoinError(HypermmError, LookupError):
+    """The recording, the instruments file or the venue does not know the coin."""
+
+
+class MissingDependencyError(HypermmError, ImportError):
+    """An optional part needs a package that is not installed; the hint names the extra."""
+
+
+class InternalError(HypermmError, RuntimeError):
+    """A bug in hypermm. The object that raised it may no longer be used; cancel orders and restore a snapshot."""
