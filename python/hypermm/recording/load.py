@@ -1,0 +1,227 @@
+"""Reads a recording from a folder.
+
+The files are `orderbooks_COIN`, `prices_COIN`, `trades_COIN` and, where there is one, `context_COIN`, each as
+`.csv.gz`, `.csv` or `.parquet`. CSV is read with NumPy alone, so the base install can do it. Errors name file, column
+and line, the header being line 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypermm.exceptions import RecordingError, UnknownCoinError
+from hypermm.recording.schema import Recording
+from hypermm.recording.table import SUFFIXES, Table, read_table
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+__all__ = ["available_coins", "load_recording"]
+
+_BOOK, _BEST, _TRADES, _CONTEXT = "orderbooks", "prices", "trades", "context"
+
+
+def available_coins(path: str | PathLike[str]) -> list[str]:
+    """Coins that the folder holds a book of, sorted."""
+    folder = Path(path)
+    names = (item.name for item in folder.glob(f"{_BOOK}_*") if item.is_file())
+    coins = {
+        name.removeprefix(f"{_BOOK}_").removesuffix(suffix)
+        for name in names
+        for suffix in SUFFIXES
+        if name.endswith(suffix)
+    }
+    return sorted(coins)
+
+
+def load_recording(path: str | PathLike[str], coin: str) -> Recording:
+    """Reads one coin's recording from a folder.
+
+    The venue sends its last prints again when one subscribes: prints with an exchange time before the first book's
+    are dropped, and so are prints whose id was seen before. Both are counted on the result.
+
+    Args:
+        path: Folder that holds the files.
+        coin: Venue symbol, such as "ETH".
+
+    Returns:
+        The recording, checked and read-only.
+
+    Raises:
+        UnknownCoinError: The folder holds no such coin; lists those it holds.
+        RecordingError: A file or column is missing or corrupt, a value is not finite or out of range, or time goes
+            backwards; names file, column and row.
+
+    Example:
+        >>> recording = load_recording("recordings/2025-09-04", "ETH")  # doctest: +SKIP
+        >>> recording.span_s, recording.events  # doctest: +SKIP
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise RecordingError(
+            field="path",
+            value=str(folder),
+            expected="a folder with orderbooks_COIN.csv.gz or .parquet",
+            hint="check --data",
+        )
+    coins = available_coins(folder)
+    if coin not in coins:
+        near = difflib.get_close_matches(coin.upper(), coins, n=1)
+        raise UnknownCoinError(
+            field="coin",
+            value=coin,
+            expected=f"one of {', '.join(coins)}" if coins else f"a file {_BOOK}_{coin}.csv.gz in {folder}",
+            hint=f"did you mean {near[0]}?" if near else "",
+        )
+    columns: dict[str, Any] = {}
+    columns |= _book(_table(folder, _BOOK, coin))
+    columns |= _best(_table(folder, _BEST, coin))
+    trades, replayed, duplicates = _trades(_table(folder, _TRADES, coin), columns["book_exchange_time_ns"])
+    columns |= trades
+    if context := _find(folder, _CONTEXT, coin):
+        columns |= _context(read_table(context))
+    return Recording(
+        coin=coin,
+        path=str(folder),
+        dropped_replay_trades=replayed,
+        dropped_duplicate_trades=duplicates,
+        **columns,
+    )
+
+
+def _find(folder: Path, stream: str, coin: str) -> Path | None:
+    paths = (folder / f"{stream}_{coin}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _table(folder: Path, stream: str, coin: str) -> Table:
+    path = _find(folder, stream, coin)
+    if path is None:
+        raise RecordingError(
+            field=f"{stream}_{coin}",
+            value="missing file",
+            expected=f"{stream}_{coin}{SUFFIXES[0]}, {SUFFIXES[1]} or {SUFFIXES[2]} in {folder}",
+        )
+    return read_table(path)
+
+
+def _clocks(table: Table, stream: str) -> dict[str, NDArray[np.int64]]:
+    """Both clocks in ns, the receiver's checked to go forwards."""
+    received = table.times("time_ns", "timestamp", 1e9)
+    backwards = np.flatnonzero(np.diff(received) < 0)
+    if backwards.size:
+        row = int(backwards[0]) + 1
+        raise table.error(
+            table.first_of("time_ns", "timestamp"),
+            int(received[row]),
+            f"not before {int(received[row - 1])} ns, the row above",
+            row,
+        )
+    exchange = table.times("exchange_time_ns", "exchange_timestamp", 1e3)
+    return {f"{stream}_time_ns": received, f"{stream}_exchange_time_ns": exchange}
+
+
+def _book(table: Table) -> dict[str, NDArray[Any]]:
+    depth = 0
+    while f"bid_price_{depth}" in table.columns:
+        depth += 1
+    if depth == 0:
+        raise table.error("bid_price_0", "missing column", "bid_price_0, bid_size_0, ask_price_0, ask_size_0, ...")
+    if not table.rows:
+        raise table.error("bid_price_0", "no rows", "at least one book")
+    columns: dict[str, NDArray[Any]] = dict(_clocks(table, "book"))
+    for side in ("bid", "ask"):
+        for what in ("price", "size"):
+            levels = [table.positive(f"{side}_{what}_{level}", missing=True) for level in range(depth)]
+            columns[f"{side}_{what}s"] = np.stack(levels, axis=1)
+        # A level of no size is no level.
+        absent = np.isnan(columns[f"{side}_prices"]) | np.isnan(columns[f"{side}_sizes"])
+        columns[f"{side}_prices"][absent] = np.nan
+        columns[f"{side}_sizes"][absent] = np.nan
+        _check_sorted(table, side, columns[f"{side}_prices"])
+    crossed = np.flatnonzero(columns["bid_prices"][:, 0] >= columns["ask_prices"][:, 0])
+    if crossed.size:
+        row = int(crossed[0])
+        ask = float(columns["ask_prices"][row, 0])
+        raise table.error(
+            "bid_price_0", float(columns["bid_prices"][row, 0]), f"a best bid below the best ask {ask}", row
+        )
+    return columns
+
+
+def _check_sorted(table: Table, side: str, prices: NDArray[np.float64]) -> None:
+    steps = np.diff(prices, axis=1) * (-1.0 if side == "bid" else 1.0)
+    wrong = np.argwhere((steps <= 0) | (np.isnan(prices[:, :-1]) & ~np.isnan(prices[:, 1:])))
+    if wrong.size:
+        row, level = (int(index) for index in wrong[0])
+        beyond = f"beyond level {level}, which is {float(prices[row, level])}"
+        raise table.error(f"{side}_price_{level + 1}", float(prices[row, level + 1]), beyond, row)
+
+
+def _best(table: Table) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = dict(_clocks(table, "best"))
+    if "best_bid_price" in table.columns:
+        for name in ("best_bid_price", "best_bid_size", "best_ask_price", "best_ask_size"):
+            columns[name] = table.positive(name, missing=True)
+        return columns
+    # One row a side: a bid row and the ask row below it with the same clocks are one event. A row alone means that
+    # the other side is empty.
+    is_bid = table.choice("side", ("bid", "ask")) == 0
+    price, size = table.positive("price"), table.positive("size")
+    received, exchange = columns["best_time_ns"], columns["best_exchange_time_ns"]
+    joins = is_bid[:-1] & ~is_bid[1:] & (received[:-1] == received[1:]) & (exchange[:-1] == exchange[1:])
+    starts = np.ones(len(price), bool)
+    starts[1:] = ~joins
+    row = np.cumsum(starts) - 1
+    events = int(row[-1]) + 1 if len(row) else 0
+    first = np.flatnonzero(starts)
+    columns = {"best_time_ns": received[first], "best_exchange_time_ns": exchange[first]}
+    for side, mask in (("bid", is_bid), ("ask", ~is_bid)):
+        for what, values in (("price", price), ("size", size)):
+            column = np.full(events, np.nan)
+            column[row[mask]] = values[mask]
+            columns[f"best_{side}_{what}"] = column
+    return columns
+
+
+def _trades(table: Table, book_exchange_time_ns: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], int, int]:
+    columns: dict[str, NDArray[Any]] = dict(_clocks(table, "trade"))
+    columns["trade_price"] = table.positive("price")
+    columns["trade_size"] = table.positive("size")
+    if "aggressor" in table.columns:
+        sign = table.numbers("aggressor")
+        if (bad := np.flatnonzero(np.abs(sign) != 1)).size:
+            raise table.error("aggressor", float(sign[bad[0]]), "+1 (buy) or -1 (sell)", int(bad[0]))
+        columns["trade_aggressor"] = sign.astype(np.int8)
+    else:
+        columns["trade_aggressor"] = np.where(table.choice("side", ("buy", "sell")) == 0, 1, -1).astype(np.int8)
+    columns["trade_id"] = table.identifiers("trade_id")
+    replayed = columns["trade_exchange_time_ns"] < book_exchange_time_ns[0]
+    unique = np.zeros(table.rows, bool)
+    unique[np.unique(columns["trade_id"], return_index=True)[1]] = True
+    # A duplicate of a replayed print is counted as replayed, once.
+    duplicate = ~unique & ~replayed
+    keep = ~(replayed | duplicate)
+    kept = {name: column[keep] for name, column in columns.items()}
+    return kept, int(replayed.sum()), int(duplicate.sum())
+
+
+def _context(table: Table) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = {"context_time_ns": table.times("time_ns", "timestamp", 1e9)}
+    for name in (
+        "mark_price",
+        "oracle_price",
+        "funding_rate",
+        "predicted_funding",
+        "next_settlement_ns",
+        "open_interest",
+    ):
+        if name in table.columns:
+            columns[name] = table.numbers(name, missing=True)
+    return columns
