@@ -1,0 +1,4 @@
+//! What our trading earned: exact books, and where the profit came from.
+
+pub mod attribution;
+pub mod ledger;

@@ -1,0 +1,3 @@
+//! From a wanted ladder and standing orders to actions.
+
+pub mod reconcile;

@@ -1,0 +1,3 @@
+//! What became of our fills.
+
+pub mod markout;
