@@ -105,7 +105,7 @@ $(VENV)/.packages: requirements.lock | $(BIN)/python
 lock: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+		--no-annotate --all-extras --group test pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --extra cli --extra report --group build --constraint requirements.lock pyproject.toml -o requirements-demo.lock
 
