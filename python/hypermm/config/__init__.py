@@ -1,0 +1,8 @@
+"""Settings of a run: the engine's fields from the Rust table, the run's as a frozen struct; TOML in, JSON Schema out."""
+
+from __future__ import annotations
+
+from hypermm.config.load import load_settings, parse_override
+from hypermm.config.model import RunConfig, Settings, field_rows, json_schema
+
+__all__ = ["RunConfig", "Settings", "field_rows", "json_schema", "load_settings", "parse_override"]

@@ -1,0 +1,97 @@
+"""Reads settings from TOML and from `key=value` overrides."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hypermm._core import EngineConfig
+from hypermm.config.model import RunConfig, Settings, refuse_unknown
+from hypermm.exceptions import InvalidConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+
+__all__ = ["load_settings", "parse_override"]
+
+_TABLES = ("engine", "run")
+
+
+def load_settings(path: str | PathLike[str] | None = None, overrides: Iterable[str] = ()) -> Settings:
+    """Reads settings: defaults, then the file, then the overrides.
+
+    Args:
+        path: TOML file with tables `[engine]` and `[run]`.
+        overrides: Strings `key=value`; the key may be written with its table (`run.seed=7`) or without.
+
+    Raises:
+        InvalidConfigError: The file is missing or no TOML, a key is unknown (with the nearest known one), or a value
+            is of the wrong type or out of range.
+    """
+    tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
+    if path is not None:
+        document = _read(Path(path))
+        refuse_unknown(document, list(_TABLES), "")
+        for name, table in document.items():
+            if not isinstance(table, dict):
+                raise InvalidConfigError(field=name, value=table, expected=f"a table [{name}]")
+            tables[name] |= table
+    for override in overrides:
+        table_name, key, value = parse_override(override)
+        tables[table_name][key] = value
+    refuse_unknown(tables["run"], list(RunConfig.__struct_fields__), "run")
+    settings = Settings(engine=tables["engine"], run=_run(tables["run"]))
+    settings.engine_config()
+    return settings
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """Splits `key=value` into table, key and value, the value read as TOML; bare words are strings.
+
+    Raises:
+        InvalidConfigError: There is no `=`, or no table has the key.
+    """
+    name, equals, written = (part.strip() for part in text.partition("="))
+    if not equals or not name or not written:
+        raise InvalidConfigError(field="--set", value=text, expected="key=value", hint="such as risk_aversion=0.02")
+    keys = {"engine": [field.name for field in EngineConfig.fields()], "run": list(RunConfig.__struct_fields__)}
+    table, dot, key = name.partition(".")
+    if dot:
+        refuse_unknown([table], list(_TABLES), "")
+        refuse_unknown([key], keys[table], table)
+    else:
+        refuse_unknown([name], keys["engine"] + keys["run"], "")
+        table, key = ("engine" if name in keys["engine"] else "run"), name
+    if written in ("none", "unset"):
+        return table, key, None
+    try:
+        return table, key, tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return table, key, written
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidConfigError(
+            field=f"config file {path}",
+            value=str(error).splitlines()[0],
+            expected="a TOML file with tables [engine] and [run]",
+        ) from error
+
+
+def _run(table: dict[str, Any]) -> RunConfig:
+    for name, value in table.items():
+        try:
+            msgspec.convert({name: value}, RunConfig)
+        except msgspec.ValidationError as error:
+            wanted = str(error).split(" - at ", 1)[0]
+            raise InvalidConfigError(
+                field=f"run.{name}", value=value, expected=wanted[:1].lower() + wanted[1:]
+            ) from error
+    return msgspec.convert(table, RunConfig)

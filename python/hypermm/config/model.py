@@ -1,0 +1,164 @@
+"""What can be set. `[engine]` has the keys of `EngineConfig.fields()`, `[run]` those of `RunConfig`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from hypermm._core import EngineConfig
+from hypermm.exceptions import InvalidConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["FieldRow", "RunConfig", "Settings", "field_rows", "json_schema", "refuse_unknown"]
+
+EngineValue = float | int | bool | None
+
+
+class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a backtest is run.
+
+    Attributes:
+        seed: Seed of every draw.
+        cycle_ms: Least time between two quotes, ms; 0 quotes on every event.
+        fill_model: Parameter set of the fill model: "default", or "paper", which fills more readily.
+        max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
+    """
+
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Seed of every draw. Unit: 1.")] = 0
+    cycle_ms: Annotated[
+        float, msgspec.Meta(ge=0, le=60_000, description="Least time between two quotes; 0: on every event. Unit: ms.")
+    ] = 250.0
+    fill_model: Annotated[
+        Literal["default", "paper"], msgspec.Meta(description="Parameter set of the fill model. Unit: 1.")
+    ] = "default"
+    max_position_usd: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0,
+            le=1e12,
+            description="Cap of |position| at the first mid where [engine] sets no max_position. Unit: USD.",
+        ),
+    ] = 10_000.0
+
+    @property
+    def cycle_ns(self) -> int:
+        """Least time between two quotes, ns."""
+        return round(self.cycle_ms * 1e6)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one run is set by.
+
+    Attributes:
+        engine: Engine fields that were set; the rest keep their defaults.
+        run: The run's own settings.
+    """
+
+    engine: dict[str, EngineValue] = {}
+    run: RunConfig = RunConfig()
+
+    def engine_config(self, *, max_position: float | None = None) -> EngineConfig:
+        """The engine's configuration.
+
+        Args:
+            max_position: Cap in contracts, used where [engine] sets none.
+
+        Raises:
+            InvalidConfigError: A field is unknown, of the wrong type or out of range.
+        """
+        refuse_unknown(self.engine, [field.name for field in EngineConfig.fields()], "engine")
+        changes = dict(self.engine)
+        if max_position is not None:
+            changes.setdefault("max_position", max_position)
+        return EngineConfig(**changes)
+
+
+class FieldRow(NamedTuple):
+    """One row of the table of all settings."""
+
+    table: str
+    name: str
+    type: str
+    unit: str
+    default: Any
+    range: str
+    text: str
+
+
+def field_rows() -> list[FieldRow]:
+    """Every key that a settings file may hold, the engine's first, in the order they are declared."""
+    rows = [
+        FieldRow(
+            "engine",
+            field.name,
+            field.kind,
+            field.unit,
+            field.default,
+            f"{field.range[0]:g} to {field.range[1]:g}" if field.kind != "bool" else "",
+            f"{field.text} Too high: {field.too_high}. Too low: {field.too_low}.",
+        )
+        for field in EngineConfig.fields()
+    ]
+    for name, entry in _run_properties().items():
+        text, _, unit = entry["description"].partition(" Unit: ")
+        low = entry.get("minimum", entry.get("exclusiveMinimum"))
+        bounds = ", ".join(entry["enum"]) if "enum" in entry else f"{low:g} to {entry['maximum']:g}"
+        rows.append(
+            FieldRow("run", name, entry.get("type", "string"), unit.rstrip("."), entry["default"], bounds, text)
+        )
+    return rows
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a settings file, made from the Rust field table and `RunConfig`."""
+    kinds: dict[str, Any] = {
+        "float": {"type": "number"},
+        "optional float": {"type": ["number", "null"]},
+        "integer": {"type": "integer"},
+        "bool": {"type": "boolean"},
+    }
+    engine: dict[str, Any] = {}
+    for field in EngineConfig.fields():
+        entry: dict[str, Any] = dict(kinds.get(field.kind, {"type": ["number", "null"]}))
+        if field.kind != "bool":
+            entry |= {"minimum": field.range[0], "maximum": field.range[1]}
+        entry["default"] = field.default
+        entry["description"] = f"{field.text} Too high: {field.too_high}. Too low: {field.too_low}. Unit: {field.unit}."
+        engine[field.name] = entry
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "hypermm settings",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "engine": {"type": "object", "additionalProperties": False, "properties": engine},
+            "run": {"type": "object", "additionalProperties": False, "properties": _run_properties()},
+        },
+    }
+
+
+def _run_properties() -> dict[str, dict[str, Any]]:
+    schema = msgspec.json.schema(RunConfig)
+    properties: dict[str, dict[str, Any]] = schema["$defs"]["RunConfig"]["properties"]
+    return properties
+
+
+def refuse_unknown(given: Mapping[str, object] | Iterable[str], known: list[str], table: str) -> None:
+    """Refuses the first key of `given` that is not in `known`, with the nearest known one as a hint.
+
+    Raises:
+        InvalidConfigError: There is such a key.
+    """
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            raise InvalidConfigError(
+                field=f"{table}.{name}" if table else name,
+                value="unknown",
+                expected=f"a key of [{table}]" if table else f"one of {', '.join(known)}",
+                hint=f"did you mean {near[0]}?" if near else "list them with: hypermm config fields",
+            )

@@ -1,0 +1,97 @@
+"""Settings: one table of engine fields, refused keys with the nearest known one, schema that agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hypermm import EngineConfig
+from hypermm.config import RunConfig, field_rows, json_schema, load_settings
+from hypermm.exceptions import InvalidConfigError
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_file_and_overrides_are_read_in_order(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[engine]\nrisk_aversion = 0.02\nlevels = 4\n[run]\nseed = 7\ncycle_ms = 100\n")
+    settings = load_settings(path, ["levels=5", "run.seed=9", "fill_model=paper", "engine.clip=none"])
+    config = settings.engine_config(max_position=2.5)
+    assert (config.risk_aversion, config.levels, config.clip, config.max_position) == (0.02, 5, None, 2.5)
+    assert (settings.run.seed, settings.run.cycle_ns, settings.run.fill_model) == (9, 100_000_000, "paper")
+    assert load_settings(None, ["max_position=3"]).engine_config(max_position=2.5).max_position == 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "near"),
+    [
+        ("[engine]\nrisk_aversoin = 0.02\n", "risk_aversoin", "risk_aversion"),
+        ("[engine]\nbook_stale_ms = 500\n", "book_stale_ms", "book_stale_s"),
+        ("[run]\ncycle_s = 1\n", "run.cycle_s", "cycle_ms"),
+        ("[engines]\nlevels = 2\n", "engines", "engine"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path, text: str, field: str, near: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(_file(tmp_path, text))
+    assert caught.value.field.endswith(field)
+    assert f"did you mean {near}?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "levels=2.5",
+        "levels=0",
+        "risk_aversion=-1",
+        "risk_aversion=nan",
+        "seed=-1",
+        "cycle_ms=fast",
+        "fill_model=best",
+        "x",
+        "levels=",
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line(override: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(None, [override])
+    error = caught.value
+    assert error.field
+    assert error.value
+    assert error.expected
+    assert len(str(error).splitlines()) == 1
+
+
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match=r"settings\.toml"):
+        load_settings(_file(tmp_path, "[engine\n"))
+    with pytest.raises(InvalidConfigError, match=r"nowhere\.toml"):
+        load_settings(tmp_path / "nowhere.toml")
+
+
+def test_schema_toml_keys_and_table_agree_with_the_rust_fields() -> None:
+    schema = json_schema()["properties"]
+    names = [field.name for field in EngineConfig.fields()]
+    assert list(schema["engine"]["properties"]) == names == list(EngineConfig().to_dict())
+    assert [row.name for row in field_rows()] == names + list(RunConfig.__struct_fields__)
+    for field in EngineConfig.fields():
+        entry = schema["engine"]["properties"][field.name]
+        assert entry["default"] == field.default
+        if field.kind != "bool":
+            assert (entry["minimum"], entry["maximum"]) == field.range
+        default = EngineConfig().to_dict()[field.name]
+        assert default == field.default, field.name
+        if default is not None:
+            written = str(default).lower() if isinstance(default, bool) else repr(default)
+            assert load_settings(None, [f"{field.name}={written}"]).engine_config() == EngineConfig()
+
+
+def test_every_field_has_its_unit_and_says_what_too_high_does() -> None:
+    for row in field_rows():
+        assert row.unit, row
+        assert row.text, row
+        assert row.table == "run" or "Too high: " in row.text
