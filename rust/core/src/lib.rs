@@ -1,0 +1,15 @@
+//! The quoting model of hypermm as one pure state machine: events in, ladders out.
+//!
+//! No clock, no randomness, no I/O, no threads: the same events give the same bits, live, on paper and in a backtest.
+//! The mathematics, with units and sources, is in `MODEL.md` beside this crate; the reasons are in `DESIGN.md`.
+
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod estimators;
+pub mod event;
+pub mod instrument;
+pub mod online;
+pub mod pricing;
+pub mod state;
+pub mod types;

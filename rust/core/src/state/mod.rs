@@ -1,0 +1,8 @@
+//! All that pricing reads: facts as received, nothing estimated.
+
+pub mod book;
+pub mod context;
+pub mod inventory;
+pub mod own_orders;
+pub mod quota;
+pub mod tape;

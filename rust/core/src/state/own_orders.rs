@@ -1,0 +1,233 @@
+//! Our orders, their places in the queue and how long orders of ours live.
+
+use serde::{Deserialize, Serialize};
+
+use super::book::Book;
+use crate::online::lanes::{larger, smaller};
+use crate::types::{Identifier, Lots, NS_PER_S, OrderStatus, Price, Side, TimestampNs};
+
+/// Centers of the depth buckets by which order life is kept, bps.
+pub const LIFE_CENTERS_BPS: [f64; 7] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
+const LIFE_EDGES_BPS: [f64; 6] = [0.5, 1.5, 3.0, 6.0, 12.0, 24.0];
+// One ended order's worth of prior: ten seconds of life.
+const LIFE_PRIOR_S: f64 = 10.0;
+// A filled order whose death the venue has not reported is forgotten after this.
+const EXHAUSTED_KEPT_NS: i64 = 60_000_000_000;
+
+/// One order not known to be dead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnOrder {
+    /// Our name for it.
+    pub id: Identifier,
+    /// Its state.
+    pub status: OrderStatus,
+    /// Its side.
+    pub side: Side,
+    /// Its limit price.
+    pub price: Price,
+    /// What can still fill.
+    pub remaining: Lots,
+    /// First heard of.
+    pub placed_ns: TimestampNs,
+    /// Size that stands before it at its price, contracts.
+    pub ahead: f64,
+    original: Lots,
+    filled: Lots,
+    bucket: u8,
+    changed_ns: TimestampNs,
+}
+
+/// Life of our orders by depth bucket: exposure and ends, the maximum-likelihood rate of ending.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OrderLife {
+    lived_s: [f64; 7],
+    ended: [f64; 7],
+    living: [i64; 7],
+    living_since_ns: [i128; 7],
+}
+
+impl OrderLife {
+    fn begin(&mut self, bucket: u8, now_ns: TimestampNs) {
+        self.living[bucket as usize] += 1;
+        self.living_since_ns[bucket as usize] += i128::from(now_ns);
+    }
+
+    fn end(&mut self, bucket: u8, placed_ns: TimestampNs, now_ns: TimestampNs) {
+        let place = bucket as usize;
+        self.living[place] -= 1;
+        self.living_since_ns[place] -= i128::from(placed_ns);
+        self.lived_s[place] += (now_ns - placed_ns) as f64 / NS_PER_S;
+        self.ended[place] += 1.0;
+    }
+
+    /// Expected life Δ at each center: (seconds lived + 10)/(orders ended + 1), those still living included.
+    #[must_use]
+    pub fn expected_s(&self, now_ns: TimestampNs) -> [f64; 7] {
+        let mut expected = [0.0; 7];
+        for (i, life) in expected.iter_mut().enumerate() {
+            let mut exposure = self.lived_s[i];
+            if self.living[i] > 0 {
+                let running = i128::from(self.living[i]) * i128::from(now_ns) - self.living_since_ns[i];
+                exposure += running.max(0) as f64 / NS_PER_S;
+            }
+            *life = (exposure + LIFE_PRIOR_S) / (self.ended[i] + 1.0);
+        }
+        expected
+    }
+}
+
+fn bucket_of(depth_bps: f64) -> u8 {
+    LIFE_EDGES_BPS.iter().filter(|edge| depth_bps > **edge).count() as u8
+}
+
+/// Every order of ours not known to be dead.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OwnOrders {
+    orders: Vec<OwnOrder>,
+    life: OrderLife,
+}
+
+impl OwnOrders {
+    /// Orders not known to be dead.
+    #[must_use]
+    pub fn live(&self) -> &[OwnOrder] {
+        &self.orders
+    }
+
+    /// Life statistics.
+    #[must_use]
+    pub fn life(&self) -> &OrderLife {
+        &self.life
+    }
+
+    /// Takes over a checked order event. `depth_bps` is the distance from mid, `ahead` the size shown at the price now.
+    #[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
+    pub fn apply(
+        &mut self,
+        now_ns: TimestampNs,
+        id: &Identifier,
+        status: OrderStatus,
+        side: Side,
+        price: Price,
+        remaining: Lots,
+        depth_bps: f64,
+        ahead: f64,
+    ) {
+        self.forget_exhausted(now_ns);
+        let place = self.orders.iter().position(|order| order.id == *id);
+        let ends = status.is_dead() || remaining.0 == 0;
+        match place {
+            Some(place) if ends => {
+                let order = self.orders.swap_remove(place);
+                if order.remaining.0 > 0 {
+                    self.life.end(order.bucket, order.placed_ns, now_ns);
+                }
+            }
+            Some(place) => {
+                let moved = self.orders[place].price != price || self.orders[place].side != side;
+                if moved {
+                    let old = &self.orders[place];
+                    if old.remaining.0 > 0 {
+                        self.life.end(old.bucket, old.placed_ns, now_ns);
+                    }
+                    self.life.begin(bucket_of(depth_bps), now_ns);
+                    self.orders[place] = new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead);
+                } else {
+                    let order = &mut self.orders[place];
+                    // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts.
+                    if remaining > order.original {
+                        order.original = remaining;
+                    }
+                    let before = order.remaining;
+                    order.remaining = remaining.min(Lots(order.original.0 - order.filled.0));
+                    order.status = status;
+                    order.changed_ns = now_ns;
+                    let (bucket, placed) = (order.bucket, order.placed_ns);
+                    if before.0 > 0 && order.remaining.0 <= 0 {
+                        order.remaining = Lots(0);
+                        self.life.end(bucket, placed, now_ns);
+                    } else if before.0 == 0 && self.orders[place].remaining.0 > 0 {
+                        self.orders[place].placed_ns = now_ns;
+                        self.life.begin(bucket, now_ns);
+                    }
+                }
+            }
+            None if ends => {}
+            None => {
+                self.life.begin(bucket_of(depth_bps), now_ns);
+                self.orders.push(new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead));
+            }
+        }
+    }
+
+    /// Counts a fill against its order.
+    pub fn apply_fill(&mut self, now_ns: TimestampNs, id: &Identifier, lots: Lots) {
+        let Some(order) = self.orders.iter_mut().find(|order| order.id == *id) else { return };
+        order.filled = Lots(order.filled.0.saturating_add(lots.0));
+        let left = Lots((order.original.0 - order.filled.0).max(0)).min(order.remaining);
+        if order.remaining.0 > 0 && left.0 == 0 {
+            self.life.end(order.bucket, order.placed_ns, now_ns);
+        }
+        order.remaining = left;
+        order.changed_ns = now_ns;
+    }
+
+    /// Lets the queue shrink to what the book shows; it never grows, later size stands behind.
+    pub fn follow_book(&mut self, book: &Book) {
+        for order in &mut self.orders {
+            if order.ahead > 0.0
+                && let Some(displayed) = book.side(order.side).displayed_at(order.side, order.price)
+            {
+                order.ahead = smaller(order.ahead, displayed);
+            }
+        }
+    }
+
+    /// Lets the queue shrink by a print at an order's price, and empties it where a print went through.
+    pub fn follow_trade(&mut self, aggressor: Side, units: i64, size: f64) {
+        for order in &mut self.orders {
+            if order.side == aggressor || order.ahead <= 0.0 {
+                continue;
+            }
+            let through = match order.side {
+                Side::Buy => units < order.price.0,
+                Side::Sell => units > order.price.0,
+            };
+            if through {
+                order.ahead = 0.0;
+            } else if units == order.price.0 {
+                order.ahead = larger(order.ahead - size, 0.0);
+            }
+        }
+    }
+
+    fn forget_exhausted(&mut self, now_ns: TimestampNs) {
+        self.orders.retain(|order| order.remaining.0 > 0 || now_ns - order.changed_ns < EXHAUSTED_KEPT_NS);
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
+fn new_order(
+    now_ns: TimestampNs,
+    id: &Identifier,
+    status: OrderStatus,
+    side: Side,
+    price: Price,
+    remaining: Lots,
+    depth_bps: f64,
+    ahead: f64,
+) -> OwnOrder {
+    OwnOrder {
+        id: id.clone(),
+        status,
+        side,
+        price,
+        remaining,
+        placed_ns: now_ns,
+        ahead,
+        original: remaining,
+        filled: Lots(0),
+        bucket: bucket_of(depth_bps),
+        changed_ns: now_ns,
+    }
+}
