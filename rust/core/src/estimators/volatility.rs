@@ -1,0 +1,155 @@
+//! Volatility, its term structure and tails, from mids on a one-second grid; MODEL.md section 2.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::BPS;
+
+/// Seconds of mids kept: the longest trend horizon.
+pub const GRID_SECONDS: usize = 300;
+const PRIOR_WEIGHT_S: f64 = 20.0;
+// Fewer one-second returns than this say nothing about tails.
+const MIN_TAIL_WEIGHT: f64 = 60.0;
+const MAX_EXCESS_KURTOSIS: f64 = 10.0;
+
+/// Mids at whole seconds since the first, newest last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondGrid {
+    mids: VecDeque<f64>,
+}
+
+impl SecondGrid {
+    /// Appends the mid in force at the next whole second.
+    pub fn push(&mut self, mid: f64) {
+        if self.mids.len() > GRID_SECONDS {
+            self.mids.pop_front();
+        }
+        self.mids.push_back(mid);
+    }
+
+    /// Forgets everything, after a gap longer than the grid.
+    pub fn clear(&mut self) {
+        self.mids.clear();
+    }
+
+    /// Log return over the last `seconds`, bps; `None` before that much was seen.
+    #[must_use]
+    pub fn return_bps(&self, seconds: usize) -> Option<f64> {
+        self.return_between(seconds, 0)
+    }
+
+    /// Log return from `from` to `to` seconds ago, bps.
+    #[must_use]
+    pub fn return_between(&self, from: usize, to: usize) -> Option<f64> {
+        let newest = self.mids.len().checked_sub(1)?;
+        let start = self.mids.get(newest.checked_sub(from)?)?;
+        let end = self.mids.get(newest.checked_sub(to)?)?;
+        Some(libm::log(end / start) * BPS)
+    }
+}
+
+/// Exponentially weighted mean square, in samples of one second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct MeanSquare {
+    keep: f64,
+    sum: f64,
+    weight: f64,
+}
+
+impl MeanSquare {
+    fn new(time_constant_s: f64, prior: f64) -> Self {
+        Self { keep: libm::exp(-1.0 / time_constant_s), sum: prior * PRIOR_WEIGHT_S, weight: PRIOR_WEIGHT_S }
+    }
+
+    fn add(&mut self, sample: f64) {
+        self.sum = self.sum * self.keep + sample;
+        self.weight = self.weight * self.keep + 1.0;
+    }
+
+    fn value(&self) -> f64 {
+        self.sum / self.weight
+    }
+}
+
+/// σ, σ₃₀/σ₃₀₀ and excess kurtosis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Volatility {
+    slow: MeanSquare,
+    short: MeanSquare,
+    long: MeanSquare,
+    tail_weight: f64,
+    tail_square: f64,
+    tail_fourth: f64,
+    floor: f64,
+}
+
+impl Volatility {
+    /// Prior σ₀ > 0, bps/√s, with the weight of 20 s.
+    #[must_use]
+    pub fn new(prior: f64) -> Self {
+        let square = prior * prior;
+        Self {
+            slow: MeanSquare::new(300.0, square),
+            short: MeanSquare::new(30.0, square),
+            long: MeanSquare::new(300.0, square),
+            tail_weight: 0.0,
+            tail_square: 0.0,
+            tail_fourth: 0.0,
+            floor: square * 1e-12,
+        }
+    }
+
+    /// Takes in the grid after each whole second: squares of overlapping 10 s returns / 10 s, 5 s returns / 5 s, 1 s returns.
+    pub fn update(&mut self, grid: &SecondGrid) {
+        if let Some(change) = grid.return_bps(10) {
+            self.slow.add(change * change / 10.0);
+        }
+        if let Some(change) = grid.return_bps(5) {
+            let rate = change * change / 5.0;
+            self.short.add(rate);
+            self.long.add(rate);
+        }
+        if let Some(change) = grid.return_bps(1) {
+            let square = change * change;
+            self.tail_weight = self.tail_weight * self.slow.keep + 1.0;
+            self.tail_square = self.tail_square * self.slow.keep + square;
+            self.tail_fourth = self.tail_fourth * self.slow.keep + square * square;
+        }
+    }
+
+    /// σ, bps/√s; never exactly 0, so that nothing divides by it.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.slow.value().max(self.floor).sqrt()
+    }
+
+    /// σ₃₀, bps/√s.
+    #[must_use]
+    pub fn short_term(&self) -> f64 {
+        self.short.value().max(self.floor).sqrt()
+    }
+
+    /// σ₃₀₀, bps/√s.
+    #[must_use]
+    pub fn long_term(&self) -> f64 {
+        self.long.value().max(self.floor).sqrt()
+    }
+
+    /// σ₃₀/σ₃₀₀.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        self.short_term() / self.long_term()
+    }
+
+    /// Excess kurtosis of 1 s returns over 300 s, within [0, 10]; 0 before a minute.
+    #[must_use]
+    pub fn excess_kurtosis(&self) -> f64 {
+        if self.tail_weight < MIN_TAIL_WEIGHT || self.tail_square <= 0.0 {
+            return 0.0;
+        }
+        let second = self.tail_square / self.tail_weight;
+        let fourth = self.tail_fourth / self.tail_weight;
+        (fourth / (second * second) - 3.0).clamp(0.0, MAX_EXCESS_KURTOSIS)
+    }
+}
