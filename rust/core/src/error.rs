@@ -65,12 +65,7 @@ fn detail(
     expected: impl Into<Cow<'static, str>>,
     hint: impl Into<Cow<'static, str>>,
 ) -> Box<Detail> {
-    Box::new(Detail {
-        field: field.into(),
-        value: value.to_string(),
-        expected: expected.into(),
-        hint: hint.into(),
-    })
+    Box::new(Detail { field: field.into(), value: value.to_string(), expected: expected.into(), hint: hint.into() })
 }
 
 macro_rules! constructor {
@@ -119,9 +114,5 @@ pub fn require_positive(field: &'static str, value: f64) -> Result<()> {
 /// Refuses NaN and infinities.
 #[inline]
 pub fn require_finite(field: &'static str, value: f64) -> Result<()> {
-    if value.is_finite() {
-        Ok(())
-    } else {
-        Err(invalid_input(field, value, "a finite number", ""))
-    }
+    if value.is_finite() { Ok(()) } else { Err(invalid_input(field, value, "a finite number", "")) }
 }

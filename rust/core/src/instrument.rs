@@ -7,13 +7,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_input, require_positive};
+use crate::online::lanes::{floor, nearest};
 use crate::types::{Lots, Price, Side};
 
 /// A float this close (relative) to a valid price or lot is that price or lot.
 pub const SNAP_TOLERANCE: f64 = 1e-9;
 const SIGNIFICANT_FIGURES: u32 = 5;
 const MAX_DECIMALS: u32 = 6;
-const MAX_UNITS: f64 = 9_007_199_254_740_992.0;
+// Rounding by addition is exact below 2^51.
+const MAX_UNITS: f64 = 2_251_799_813_685_247.0;
 
 /// The decade of prices that shares one increment: `low..high` in units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -163,9 +165,9 @@ impl Instrument {
     #[inline]
     pub fn price_from_f64(&self, field: &'static str, price: f64) -> Result<Price> {
         let units = self.units_in_domain(field, price)?;
-        let whole = units.round();
-        let increment = self.decade(whole).increment;
-        if (units - whole).abs() > SNAP_TOLERANCE * units || whole % increment != 0.0 || whole <= 0.0 {
+        let whole = nearest(units);
+        let steps = whole / self.decade(whole).increment;
+        if (units - whole).abs() > SNAP_TOLERANCE * units || nearest(steps) != steps || whole <= 0.0 {
             return Err(self.off_grid(field, price));
         }
         Ok(Price(whole as i64))
@@ -194,8 +196,8 @@ impl Instrument {
     #[must_use]
     pub fn floor_lots(&self, size: f64) -> Lots {
         let lots = size * self.size_scale();
-        let whole = lots.round();
-        Lots(if (lots - whole).abs() <= SNAP_TOLERANCE * lots { whole } else { lots.floor() } as i64)
+        let whole = nearest(lots);
+        Lots(if (lots - whole).abs() <= SNAP_TOLERANCE * lots { whole } else { floor(lots) } as i64)
     }
 
     /// The exact signed size of a float that is a whole number of lots.
@@ -204,7 +206,7 @@ impl Instrument {
     /// [`crate::error::Error::InvalidInput`] when it is not finite or not a whole number of lots.
     pub fn lots_from_f64(&self, field: &'static str, size: f64) -> Result<Lots> {
         let lots = size * self.size_scale();
-        let whole = lots.round();
+        let whole = nearest(lots);
         if !(lots.abs() <= MAX_UNITS && (lots - whole).abs() <= SNAP_TOLERANCE * lots.abs().max(1.0)) {
             return Err(invalid_input(
                 field,
@@ -253,7 +255,7 @@ const POWERS: [i64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 #[inline]
 fn snap(units: f64) -> f64 {
-    let whole = units.round();
+    let whole = nearest(units);
     if (units - whole).abs() <= SNAP_TOLERANCE * units { whole } else { units }
 }
 
@@ -262,13 +264,13 @@ fn snap(units: f64) -> f64 {
 #[must_use]
 pub fn round_in_decade(units: f64, decade: Decade, side: Side) -> f64 {
     let steps = units / decade.increment;
-    let nearest = steps.round();
-    let whole = if (steps - nearest).abs() <= SNAP_TOLERANCE * steps {
-        nearest
+    let whole = nearest(steps);
+    let whole = if (steps - whole).abs() <= SNAP_TOLERANCE * steps {
+        whole
     } else if side == Side::Buy {
-        steps.floor()
+        floor(steps)
     } else {
-        steps.ceil()
+        floor(steps) + 1.0
     };
     whole * decade.increment
 }

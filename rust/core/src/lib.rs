@@ -3,6 +3,9 @@
 //! No clock, no randomness, no I/O, no threads: the same events give the same bits, live, on paper and in a backtest.
 //! The mathematics, with units and sources, is in `MODEL.md` beside this crate; the reasons are in `DESIGN.md`.
 
+#![allow(clippy::neg_cmp_op_on_partial_ord, reason = "a negated comparison is what refuses NaN")]
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests print their figures"))]
+
 pub mod config;
 pub mod engine;
 pub mod error;

@@ -60,15 +60,11 @@ impl Side {
 }
 
 /// Price in integer units of 10^−(6 − size_decimals) quote currency; see [`crate::instrument::Instrument`].
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Price(pub i64);
 
 /// Size in integer lots of 10^−size_decimals contracts. Orders are unsigned, positions signed (+ = long).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lots(pub i64);
 
 /// An identifier chosen outside the engine (order id, fill id): a number or a text, compared as given.

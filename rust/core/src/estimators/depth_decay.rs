@@ -112,8 +112,7 @@ impl DepthDecay {
     #[inline]
     #[must_use]
     pub fn decay(&self) -> f64 {
-        let mean =
-            (PRIOR_EVENTS + self.evidence.shape) / (PRIOR_EVENTS / self.prior_decay + self.evidence.excess_bps);
+        let mean = (PRIOR_EVENTS + self.evidence.shape) / (PRIOR_EVENTS / self.prior_decay + self.evidence.excess_bps);
         smaller(larger(mean, DECAY_RANGE.0), DECAY_RANGE.1)
     }
 

@@ -82,6 +82,12 @@ impl Innovations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceIndex(usize);
 
+impl SourceIndex {
+    pub(crate) const fn from_place(place: usize) -> Self {
+        Self(place)
+    }
+}
+
 /// Posterior of the drift, bps/s.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriftFilter {
@@ -282,13 +288,7 @@ impl DriftFilter {
     /// v(h) of the present posterior, bps².
     #[must_use]
     pub fn displacement_variance(&self, horizon_s: f64, volatility: f64) -> f64 {
-        displacement_variance(
-            self.mean_reversion_per_s,
-            self.stationary_variance,
-            self.variance,
-            volatility,
-            horizon_s,
-        )
+        displacement_variance(self.mean_reversion_per_s, self.stationary_variance, self.variance, volatility, horizon_s)
     }
 }
 
@@ -297,11 +297,7 @@ impl DriftFilter {
 #[must_use]
 pub fn expected_time(mean_reversion_per_s: f64, horizon_s: f64) -> f64 {
     let x = mean_reversion_per_s * horizon_s;
-    if x < 1e-4 {
-        horizon_s * (1.0 - x * (0.5 - x * (1.0 / 6.0)))
-    } else {
-        (1.0 - exp(-x)) / mean_reversion_per_s
-    }
+    if x < 1e-4 { horizon_s * (1.0 - x * (0.5 - x * (1.0 / 6.0))) } else { (1.0 - exp(-x)) / mean_reversion_per_s }
 }
 
 /// v(h) = σ²h + P·T(h)² + (σ_μ²/κ_μ²)(h − 2T(h) + (1 − e^{−2κ_μh})/(2κ_μ)), bps², with σ_μ² = 2κ_μP∞.

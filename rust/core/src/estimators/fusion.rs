@@ -91,10 +91,20 @@ impl FeatureFusion {
             return Err(invalid_input("values", format!("{n} values"), format!("1 to {MAX_FEATURES} values"), ""));
         }
         if covariance.len() != n * n {
-            return Err(invalid_input("covariance", format!("{} numbers", covariance.len()), format!("{n} × {n} numbers"), ""));
+            return Err(invalid_input(
+                "covariance",
+                format!("{} numbers", covariance.len()),
+                format!("{n} × {n} numbers"),
+                "",
+            ));
         }
         if memory_s.len() != n {
-            return Err(invalid_input("noise_memory_s", format!("{} numbers", memory_s.len()), format!("{n} numbers"), ""));
+            return Err(invalid_input(
+                "noise_memory_s",
+                format!("{} numbers", memory_s.len()),
+                format!("{n} numbers"),
+                "",
+            ));
         }
         if !self.last.is_empty() && self.last.len() != n {
             return Err(invalid_input(

@@ -5,6 +5,7 @@ pub mod drift;
 pub mod flow;
 pub mod funding;
 pub mod fusion;
+pub mod market_model;
 pub mod reach;
 pub mod source;
 pub mod trend;

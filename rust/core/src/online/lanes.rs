@@ -23,6 +23,21 @@ pub fn smaller(left: f64, right: f64) -> f64 {
     if left < right { left } else { right }
 }
 
+/// Nearest integer for |x| < 2^51, halves to even: one addition where the baseline CPU has no rounding instruction.
+#[inline(always)]
+#[must_use]
+pub fn nearest(x: f64) -> f64 {
+    (x + ROUNDING_SHIFT) - ROUNDING_SHIFT
+}
+
+/// Largest integer not above x, for |x| < 2^51.
+#[inline(always)]
+#[must_use]
+pub fn floor(x: f64) -> f64 {
+    let whole = nearest(x);
+    if whole > x { whole - 1.0 } else { whole }
+}
+
 /// eˣ for finite x, clamped to x in [−700, 700].
 #[inline(always)]
 #[must_use]

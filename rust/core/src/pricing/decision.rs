@@ -1,10 +1,11 @@
 //! What a quote cycle answers: a frozen ladder with everything needed to explain it.
 
 use crate::config::MAX_LEVELS;
-use crate::types::{Lots, Price, QuoteStatus, TimestampNs};
+use crate::pricing::explain::Terms;
+use crate::types::{Lots, Price, QuoteStatus, Side, TimestampNs};
 
 /// One side's ladder as structure of arrays, best level first; entries past `len` are meaningless.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct QuoteSide {
     /// Levels in use.
     pub len: usize,
@@ -30,29 +31,53 @@ pub struct QuoteSide {
     pub ladder_index: [u8; MAX_LEVELS],
 }
 
+/// Which hard limits bound this ladder; a run counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The bound on log-odds + quota + mark-up + race.
+    pub cost_bound: bool,
+    /// The post-only clamp.
+    pub post_only: bool,
+    /// The position cap.
+    pub cap: bool,
+}
+
 /// A quote cycle's answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Decision {
     /// Time it was made for.
     pub time_ns: TimestampNs,
     /// Whether the book could be quoted on.
     pub status: QuoteStatus,
-    /// Mid price; NaN-free: 0 without a two-sided book.
+    /// Mid price; 0 without a book that can be quoted on.
     pub mid_price: f64,
-    /// mid·(1 + 1e-4·r); 0 without a two-sided book.
+    /// mid·(1 + 1e-4·r); 0 without a book that can be quoted on.
     pub reservation_price: f64,
-    /// R⁻¹(D − C + F)·q_max, contracts.
+    /// R⁻¹(D − C + F)·q_max within ±q_max, contracts.
     pub target_inventory: f64,
     /// Drift estimate μ̂ at `time_ns`, bps/s.
     pub drift_bps_per_s: f64,
     /// Its posterior variance, (bps/s)².
     pub drift_variance: f64,
+    /// Signed position the ladder was made for, contracts.
+    pub position: f64,
     /// Our bids, best (highest) first.
     pub bids: QuoteSide,
     /// Our asks, best (lowest) first.
     pub asks: QuoteSide,
-    /// Signed position the ladder was made for, contracts.
-    pub position: f64,
-    /// Every additive term of the prices, filled by the pricing layer.
-    pub terms: crate::pricing::explain::Terms,
+    /// Limits that bound.
+    pub binding: Binding,
+    /// Every additive term of the prices and the estimates behind them.
+    pub terms: Terms,
+}
+
+impl Decision {
+    /// The side our orders of `side` belong to.
+    #[must_use]
+    pub fn side(&self, side: Side) -> &QuoteSide {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+    }
 }

@@ -150,6 +150,13 @@ pub struct CheckedLevel {
     size: f64,
 }
 
+/// A checked snapshot.
+#[derive(Clone, Debug)]
+pub struct CheckedSnapshot {
+    bids: BookSide,
+    asks: BookSide,
+}
+
 impl Book {
     /// Bids, best first.
     #[must_use]
@@ -209,19 +216,19 @@ impl Book {
         }
     }
 
-    /// Replaces the book by a snapshot; nothing changes when it is refused.
+    /// Checks a snapshot against the grid and the order of levels, carrying over level ages; changes nothing.
     ///
     /// # Errors
     /// Lengths that differ, non-finite or non-positive numbers, prices off the grid, a side out of order, a snapshot crossed in itself.
-    pub fn apply_snapshot(
-        &mut self,
+    pub fn read_snapshot(
+        &self,
         instrument: &Instrument,
         now_ns: TimestampNs,
         bid_prices: &[f64],
         bid_sizes: &[f64],
         ask_prices: &[f64],
         ask_sizes: &[f64],
-    ) -> Result<()> {
+    ) -> Result<CheckedSnapshot> {
         let bids = read_side(instrument, Side::Buy, &self.bids, now_ns, bid_prices, bid_sizes)?;
         let asks = read_side(instrument, Side::Sell, &self.asks, now_ns, ask_prices, ask_sizes)?;
         if bids.len > 0 && asks.len > 0 && bids.units[0] > asks.units[0] {
@@ -232,21 +239,21 @@ impl Book {
                 "a snapshot is never crossed in itself; are bids and asks swapped?",
             ));
         }
-        self.bids = bids;
-        self.asks = asks;
+        Ok(CheckedSnapshot { bids, asks })
+    }
+
+    /// Takes over a checked snapshot.
+    pub fn apply_snapshot(&mut self, now_ns: TimestampNs, snapshot: CheckedSnapshot) {
+        self.bids = snapshot.bids;
+        self.asks = snapshot.asks;
         self.updated_ns = Some(now_ns);
-        Ok(())
     }
 
     /// Checks one best level.
     ///
     /// # Errors
     /// Non-finite or non-positive numbers, a price off the grid.
-    pub fn check_best(
-        instrument: &Instrument,
-        side: Side,
-        level: Option<BestLevel>,
-    ) -> Result<Option<CheckedLevel>> {
+    pub fn check_best(instrument: &Instrument, side: Side, level: Option<BestLevel>) -> Result<Option<CheckedLevel>> {
         let (price_field, size_field) = match side {
             Side::Buy => ("bid_price", "bid_size"),
             Side::Sell => ("ask_price", "ask_size"),
@@ -306,7 +313,10 @@ fn read_side(
             return Err(invalid_input(
                 price_field,
                 price,
-                format!("strictly {} prices, best first, at index {i}", if side == Side::Buy { "falling" } else { "rising" }),
+                format!(
+                    "strictly {} prices, best first, at index {i}",
+                    if side == Side::Buy { "falling" } else { "rising" }
+                ),
                 "sort the levels and join equal prices",
             ));
         }

@@ -28,11 +28,17 @@ impl ContextState {
         if let Some(price) = context.oracle_price {
             require_positive("oracle_price", price)?;
         }
-        for (field, rate) in [("funding_rate", context.funding_rate), ("predicted_funding", context.predicted_funding)] {
+        for (field, rate) in [("funding_rate", context.funding_rate), ("predicted_funding", context.predicted_funding)]
+        {
             if let Some(rate) = rate {
                 require_finite(field, rate)?;
                 if rate.abs() > 1.0 {
-                    return Err(invalid_input(field, rate, "a fraction per funding interval, |rate| ≤ 1", "1 bp is 0.0001"));
+                    return Err(invalid_input(
+                        field,
+                        rate,
+                        "a fraction per funding interval, |rate| ≤ 1",
+                        "1 bp is 0.0001",
+                    ));
                 }
             }
         }

@@ -1,0 +1,710 @@
+//! The engine: events in, ladders out. `quote` is pure; every learned number lives in the state the snapshot holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::EngineConfig;
+use crate::error::{Result, invalid_input, require_positive, snapshot_refused, time_order};
+use crate::estimators::drift::{DriftFilter, displacement_variance, expected_time};
+use crate::estimators::market_model::{Estimates, MarketModel};
+use crate::event::{BestLevel, Context, MarketEvent, Trade};
+use crate::instrument::Instrument;
+use crate::pricing::costs::{SideCosts, adverse_selection, affordable_levels, quota_widening, request_price};
+use crate::pricing::decision::{Binding, Decision};
+use crate::pricing::explain::Terms;
+use crate::pricing::fill_probability::LifeCurve;
+use crate::pricing::ladder::{SideInputs, fill_side, post_only_limit};
+use crate::pricing::reservation::{drift_shift, flow_shift, half_spread};
+use crate::pricing::risk::{InventoryRisk, horizon, validity};
+use crate::state::book::Book;
+use crate::state::context::ContextState;
+use crate::state::inventory::Inventory;
+use crate::state::own_orders::{OwnOrder, OwnOrders};
+use crate::state::quota::Quota;
+use crate::state::tape::Tape;
+use crate::types::{BPS, Identifier, Lots, OrderStatus, Price, QuoteStatus, Side, TimestampNs};
+
+const SECOND_NS: i64 = 1_000_000_000;
+// Beyond this gap the second grid restarts.
+const GRID_GAP_NS: i64 = 300 * SECOND_NS;
+const DOMAIN_BPS: f64 = 5000.0;
+const EDGE_HORIZON_S: f64 = 10.0;
+const CLIPS_TO_CAP: f64 = 20.0;
+const CLIP_OVER_MINIMUM: f64 = 1.1;
+const SNAPSHOT_MAGIC: [u8; 4] = *b"HYMM";
+const SNAPSHOT_VERSION: u16 = 1;
+
+/// One instrument's quoting model with all it has learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuoteEngine {
+    instrument: Instrument,
+    config: EngineConfig,
+    now_ns: Option<TimestampNs>,
+    next_second_ns: TimestampNs,
+    book: Book,
+    tape: Tape,
+    context: ContextState,
+    inventory: Inventory,
+    own_orders: OwnOrders,
+    quota: Quota,
+    model: MarketModel,
+    last_mid: Option<f64>,
+    mid_is_fresh: bool,
+    clip: Option<f64>,
+}
+
+impl QuoteEngine {
+    /// An engine that has seen nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidConfig`] for a config field out of range.
+    pub fn new(instrument: Instrument, config: EngineConfig) -> Result<Self> {
+        config.validate()?;
+        let model = MarketModel::new(&config, instrument.funding_interval_s())?;
+        Ok(Self {
+            instrument,
+            config,
+            now_ns: None,
+            next_second_ns: 0,
+            book: Book::default(),
+            tape: Tape::default(),
+            context: ContextState::default(),
+            inventory: Inventory::default(),
+            own_orders: OwnOrders::default(),
+            quota: Quota::default(),
+            model,
+            last_mid: None,
+            mid_is_fresh: false,
+            clip: None,
+        })
+    }
+
+    /// Replaces the book by a snapshot, best levels first.
+    ///
+    /// # Errors
+    /// Wrong lengths or order, numbers or prices that are not valid, a snapshot crossed in itself, a time before the last.
+    pub fn on_book(
+        &mut self,
+        time_ns: TimestampNs,
+        bid_prices: &[f64],
+        bid_sizes: &[f64],
+        ask_prices: &[f64],
+        ask_sizes: &[f64],
+    ) -> Result<()> {
+        self.check_time(time_ns)?;
+        // The seconds before this event belong to the old book, so the new one is read aside first.
+        let checked =
+            self.book.read_snapshot(&self.instrument, time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes)?;
+        self.advance(time_ns);
+        self.book.apply_snapshot(time_ns, checked);
+        self.after_book();
+        Ok(())
+    }
+
+    /// Lays best bid and offer over the book; `None` empties a side.
+    ///
+    /// # Errors
+    /// Numbers or prices that are not valid, a time before the last.
+    pub fn on_best(&mut self, time_ns: TimestampNs, bid: Option<BestLevel>, ask: Option<BestLevel>) -> Result<()> {
+        self.check_time(time_ns)?;
+        let bid = Book::check_best(&self.instrument, Side::Buy, bid)?;
+        let ask = Book::check_best(&self.instrument, Side::Sell, ask)?;
+        self.advance(time_ns);
+        self.book.apply_best(time_ns, bid, ask);
+        self.after_book();
+        Ok(())
+    }
+
+    /// One print of the public tape.
+    ///
+    /// # Errors
+    /// Numbers or a price that are not valid, a time before the last.
+    pub fn on_trade(&mut self, time_ns: TimestampNs, trade: &Trade) -> Result<()> {
+        self.check_time(time_ns)?;
+        let units = self.check_trade(trade)?;
+        self.advance(time_ns);
+        self.apply_trade(time_ns, trade, units);
+        Ok(())
+    }
+
+    /// Many prints at once, all or none.
+    ///
+    /// # Errors
+    /// Lengths that differ, or any print that [`QuoteEngine::on_trade`] would refuse, named by its index.
+    pub fn on_trades(
+        &mut self,
+        times_ns: &[TimestampNs],
+        prices: &[f64],
+        sizes: &[f64],
+        aggressors: &[Side],
+        exchange_times_ns: Option<&[TimestampNs]>,
+    ) -> Result<()> {
+        let n = times_ns.len();
+        let exchange_length = exchange_times_ns.map_or(n, <[TimestampNs]>::len);
+        for (field, length) in [
+            ("prices", prices.len()),
+            ("sizes", sizes.len()),
+            ("aggressors", aggressors.len()),
+            ("exchange_times", exchange_length),
+        ] {
+            if length != n {
+                return Err(invalid_input(field, format!("{length} values"), format!("{n} values, one a time"), ""));
+            }
+        }
+        let trade = |i: usize| Trade {
+            price: prices[i],
+            size: sizes[i],
+            aggressor: aggressors[i],
+            exchange_time_ns: exchange_times_ns.map(|times| times[i]),
+        };
+        let mut last = self.now_ns;
+        for (i, &time_ns) in times_ns.iter().enumerate() {
+            check_time_after(last, time_ns)?;
+            last = Some(time_ns);
+            self.check_trade(&trade(i))?;
+        }
+        for (i, &time_ns) in times_ns.iter().enumerate() {
+            let trade = trade(i);
+            let units = self.check_trade(&trade)?;
+            self.advance(time_ns);
+            self.apply_trade(time_ns, &trade, units);
+        }
+        Ok(())
+    }
+
+    /// Mark, oracle, funding; `None` is no news.
+    ///
+    /// # Errors
+    /// Numbers out of domain, a settlement in the past, a time before the last.
+    pub fn on_context(&mut self, time_ns: TimestampNs, context: &Context) -> Result<()> {
+        self.check_time(time_ns)?;
+        ContextState::check(time_ns, context)?;
+        self.advance(time_ns);
+        self.context.apply(context);
+        self.model.on_context(time_ns, context);
+        Ok(())
+    }
+
+    /// The state of one of our orders. Every order not known to be dead counts against the cap.
+    ///
+    /// # Errors
+    /// A price off the grid, a size that is not whole lots, a time before the last.
+    pub fn on_order(
+        &mut self,
+        time_ns: TimestampNs,
+        order_id: &Identifier,
+        status: OrderStatus,
+        side: Side,
+        price: f64,
+        remaining_size: f64,
+    ) -> Result<()> {
+        self.check_time(time_ns)?;
+        let exact = self.instrument.price_from_f64("price", price)?;
+        let remaining = self.instrument.lots_from_f64("remaining_size", remaining_size)?;
+        if remaining.0 < 0 {
+            return Err(invalid_input(
+                "remaining_size",
+                remaining_size,
+                "a size ≥ 0; the side is its own argument",
+                "",
+            ));
+        }
+        self.advance(time_ns);
+        let depth_bps = self.last_mid.map_or(0.0, |mid| side.sign() * (mid - price) / mid * BPS);
+        let ahead = self.book.side(side).displayed_at(side, exact).unwrap_or(0.0);
+        self.own_orders.apply(time_ns, order_id, status, side, exact, remaining, depth_bps, ahead);
+        Ok(())
+    }
+
+    /// A fill of ours. Moves the position once: false for a `fill_id` seen before.
+    ///
+    /// # Errors
+    /// A price off the grid, a size that is not a positive number of lots, a fee that is not finite, a time before the last.
+    #[allow(clippy::too_many_arguments, reason = "a fill has this many facts")]
+    pub fn on_fill(
+        &mut self,
+        time_ns: TimestampNs,
+        side: Side,
+        price: f64,
+        size: f64,
+        order_id: Option<&Identifier>,
+        fill_id: Option<&Identifier>,
+        fee: Option<f64>,
+    ) -> Result<bool> {
+        self.check_time(time_ns)?;
+        let exact = self.instrument.price_from_f64("price", price)?;
+        let lots = self.instrument.lots_from_f64("size", size)?;
+        if lots.0 <= 0 {
+            return Err(invalid_input("size", size, "a size above 0; the side is its own argument", ""));
+        }
+        if let Some(fee) = fee {
+            crate::error::require_finite("fee", fee)?;
+        }
+        self.advance(time_ns);
+        if fill_id.is_some_and(|name| self.inventory.has_seen(name)) {
+            return Ok(false);
+        }
+        self.inventory.apply_fill(side, price, lots, fill_id);
+        if let Some(order) = order_id {
+            self.own_orders.apply_fill(time_ns, order, lots);
+        }
+        let event = self.tape.last(side.opposite());
+        self.model.on_own_fill(time_ns, side, price, exact.0, self.last_mid, event);
+        Ok(true)
+    }
+
+    /// The venue's word on our position replaces ours; returns venue − ours, contracts.
+    ///
+    /// # Errors
+    /// A position that is not whole lots, an entry price that is not positive, a time before the last.
+    pub fn on_position(&mut self, time_ns: TimestampNs, position: f64, entry_price: Option<f64>) -> Result<f64> {
+        self.check_time(time_ns)?;
+        let lots = self.instrument.lots_from_f64("position", position)?;
+        if let Some(price) = entry_price {
+            require_positive("entry_price", price)?;
+        }
+        self.advance(time_ns);
+        Ok(self.instrument.lots_to_f64(self.inventory.replace(lots, entry_price)))
+    }
+
+    /// The venue's word on our request quota.
+    ///
+    /// # Errors
+    /// Numbers that are not finite or negative, a time before the last.
+    pub fn on_quota(&mut self, time_ns: TimestampNs, requests_remaining: f64, requests_last_day: f64) -> Result<()> {
+        self.check_time(time_ns)?;
+        for (field, value) in [("requests_remaining", requests_remaining), ("requests_last_day", requests_last_day)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(invalid_input(field, value, "a finite number ≥ 0", ""));
+            }
+        }
+        self.advance(time_ns);
+        self.quota.apply(requests_remaining, requests_last_day);
+        Ok(())
+    }
+
+    /// An outside drift signal joins the filter: z in bps/s with error variance in (bps/s)².
+    ///
+    /// # Errors
+    /// A non-finite signal, a variance that is not positive, a time before the last.
+    pub fn observe(&mut self, time_ns: TimestampNs, drift_bps_per_s: f64, variance: f64, name: &str) -> Result<()> {
+        self.check_time(time_ns)?;
+        DriftFilter::check(drift_bps_per_s, variance)?;
+        self.advance(time_ns);
+        self.model.observe(time_ns, drift_bps_per_s, variance, name);
+        Ok(())
+    }
+
+    /// Any market event.
+    ///
+    /// # Errors
+    /// As the method of that event.
+    pub fn handle(&mut self, time_ns: TimestampNs, event: &MarketEvent<'_>) -> Result<()> {
+        match event {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+                self.on_book(time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes)
+            }
+            MarketEvent::Best { bid, ask } => self.on_best(time_ns, *bid, *ask),
+            MarketEvent::Trade(trade) => self.on_trade(time_ns, trade),
+            MarketEvent::Context(context) => self.on_context(time_ns, context),
+            MarketEvent::Observation { drift_bps_per_s, variance, name } => {
+                self.observe(time_ns, *drift_bps_per_s, *variance, name)
+            }
+        }
+    }
+
+    /// Takes over new settings between quotes, keeping all that was learned.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidConfig`] for a field out of range.
+    pub fn update_config(&mut self, config: EngineConfig) -> Result<()> {
+        config.validate()?;
+        let resize = config.max_position != self.config.max_position || config.clip != self.config.clip;
+        self.config = config;
+        self.model.update_config(&config);
+        if resize {
+            self.clip = None;
+            self.fix_clip();
+        }
+        Ok(())
+    }
+
+    /// Signed position, contracts, + = long.
+    #[must_use]
+    pub fn position(&self) -> f64 {
+        self.instrument.lots_to_f64(self.inventory.position())
+    }
+
+    /// Signed position, lots.
+    #[must_use]
+    pub fn position_lots(&self) -> Lots {
+        self.inventory.position()
+    }
+
+    /// Mean entry price, where known.
+    #[must_use]
+    pub fn entry_price(&self) -> Option<f64> {
+        self.inventory.entry_price()
+    }
+
+    /// Time of the last event.
+    #[must_use]
+    pub fn now_ns(&self) -> Option<TimestampNs> {
+        self.now_ns
+    }
+
+    /// Mid of a book that is neither one-sided nor crossed.
+    #[must_use]
+    pub fn mid_price(&self) -> Option<f64> {
+        self.book.mid()
+    }
+
+    /// The instrument.
+    #[must_use]
+    pub fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Size of one order, contracts; known from the first two-sided book on.
+    #[must_use]
+    pub fn clip(&self) -> Option<f64> {
+        self.clip
+    }
+
+    /// Orders not known to be dead.
+    #[must_use]
+    pub fn open_orders(&self) -> &[OwnOrder] {
+        self.own_orders.live()
+    }
+
+    /// The book as last heard.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The contract's context as last heard.
+    #[must_use]
+    pub fn context(&self) -> &ContextState {
+        &self.context
+    }
+
+    /// Everything learned.
+    #[must_use]
+    pub fn model(&self) -> &MarketModel {
+        &self.model
+    }
+
+    /// The ladder for `time_ns`, written into `decision`. Changes nothing: asked twice, the same answer; asked or not, the same future.
+    ///
+    /// # Errors
+    /// A time before the last event. An unusable book is a status, not an error.
+    pub fn quote(&self, time_ns: TimestampNs, decision: &mut Decision) -> Result<()> {
+        self.check_time(time_ns)?;
+        decision.time_ns = time_ns;
+        decision.status = self.book.status(time_ns, self.config.book_stale_s);
+        decision.position = self.position();
+        decision.bids.len = 0;
+        decision.asks.len = 0;
+        decision.binding = Binding::default();
+        let (Some(mid), Some(clip), QuoteStatus::Quoting) = (self.book.mid(), self.clip, decision.status) else {
+            (decision.drift_bps_per_s, decision.drift_variance) = self.model.drift().at(time_ns);
+            decision.mid_price = 0.0;
+            decision.reservation_price = 0.0;
+            decision.target_inventory = 0.0;
+            decision.terms = Terms::default();
+            return Ok(());
+        };
+        let estimates = self.model.estimates(time_ns);
+        decision.drift_bps_per_s = estimates.drift_bps_per_s;
+        decision.drift_variance = estimates.drift_variance;
+        decision.mid_price = mid;
+        let risk = self.price(time_ns, clip, &estimates, &mut decision.terms);
+        let terms = &decision.terms;
+        decision.reservation_price = mid * (1.0 + (terms.reservation_bps() + terms.domain_clamp) / BPS);
+        decision.target_inventory =
+            risk.clamped_inverse(terms.drift - terms.carry + terms.flow) * self.config.max_position;
+        decision.binding.cost_bound = terms.costs.iter().any(|costs| costs.bound_relief < 0.0);
+        self.lay_ladder(time_ns, clip, &estimates, &risk, decision);
+        Ok(())
+    }
+
+    /// Sections 3, 4 and 9: every term of the prices.
+    fn price(&self, time_ns: TimestampNs, clip: f64, estimates: &Estimates, terms: &mut Terms) -> InventoryRisk {
+        let config = &self.config;
+        let [bid_decay, ask_decay] = estimates.depth_decays;
+        let mean_decay = 0.5 * (bid_decay + ask_decay);
+        let intensity = (estimates.intensities[0] * estimates.intensities[1]).sqrt();
+        let gamma = config.risk_aversion;
+        let tau =
+            horizon(estimates.volatility, mean_decay, intensity, gamma, config.horizon_min_s, config.horizon_max_s);
+        let (validity, validity_factor) = validity(estimates.volatility, mean_decay, intensity, gamma);
+        let variance = displacement_variance(
+            estimates.mean_reversion_per_s,
+            estimates.stationary_variance,
+            estimates.drift_variance,
+            estimates.effective_volatility,
+            tau,
+        );
+        let clips = config.max_position / clip;
+        let mut risk =
+            InventoryRisk::from_parts(clips * gamma * variance * validity_factor, config.inventory_curvature);
+        if config.terminal_penalty {
+            let left = self.model.funding().seconds_to_settlement(time_ns);
+            let unwind = half_spread(gamma, mean_decay) + config.taker_fee_bps;
+            risk = risk.with_terminal(libm::exp(-left / tau) * unwind);
+        }
+        let x = self.position() / config.max_position;
+        let headroom = self.quota.headroom();
+        let quota = quota_widening(config.quota_weight_bps, headroom);
+
+        terms.volatility = estimates.volatility;
+        terms.effective_volatility = estimates.effective_volatility;
+        terms.arrival_rates = estimates.arrival_rates;
+        terms.depth_decays = estimates.depth_decays;
+        terms.intensities = estimates.intensities;
+        terms.toxicities = estimates.toxicities;
+        terms.horizon_s = tau;
+        terms.displacement_variance = variance;
+        terms.validity = validity;
+        terms.headroom = headroom;
+        terms.inventory_fraction = x;
+        terms.drift = drift_shift(estimates.drift_bps_per_s, estimates.mean_reversion_per_s, tau);
+        terms.inventory = risk.penalty(x);
+        terms.carry = self.model.funding().carry_bps(time_ns, tau);
+        terms.flow = flow_shift(
+            estimates.arrival_rates[0],
+            estimates.arrival_rates[1],
+            bid_decay,
+            ask_decay,
+            gamma,
+            tau,
+            config.flow_shift_memory_s,
+        );
+        let reservation = terms.reservation_bps();
+        terms.domain_clamp = reservation.clamp(-DOMAIN_BPS, DOMAIN_BPS) - reservation;
+        terms.inventory_widening = risk.slope(x) / (2.0 * clips);
+        terms.level_spacing_bps = config.level_spacing_bps;
+        terms.level_growth = config.level_growth;
+        for side in [Side::Buy, Side::Sell] {
+            let place = side.index();
+            terms.half_spread[place] = half_spread(gamma, estimates.depth_decays[place]);
+            terms.costs[place] = SideCosts {
+                fee: config.maker_fee_bps,
+                adverse_selection: adverse_selection(
+                    config.adverse_selection_ratio,
+                    estimates.toxicities[place],
+                    estimates.effective_volatility,
+                    config.tail_factor,
+                    estimates.excess_kurtosis,
+                    0.0,
+                ),
+                quota,
+                ..SideCosts::default()
+            }
+            .bounded(config.cost_bound_bps);
+        }
+        risk
+    }
+
+    /// Section 5: both sides' ladders.
+    fn lay_ladder(
+        &self,
+        time_ns: TimestampNs,
+        clip: f64,
+        estimates: &Estimates,
+        risk: &InventoryRisk,
+        decision: &mut Decision,
+    ) {
+        let config = &self.config;
+        let terms = &mut decision.terms;
+        let mid = decision.mid_price;
+        let life = LifeCurve::new(&self.own_orders.life().expected_s(time_ns));
+        let levels = affordable_levels(config.levels, terms.headroom);
+        let request_price_usd = request_price(config.request_price_usd, terms.headroom);
+        let cash_drift = estimates.drift_bps_per_s * expected_time(estimates.mean_reversion_per_s, EDGE_HORIZON_S);
+        let reservation = terms.reservation_bps() + terms.domain_clamp;
+        let value_shift = terms.drift - terms.carry + terms.flow;
+        for side in [Side::Buy, Side::Sell] {
+            let place = side.index();
+            let sign = side.sign();
+            let opposite = self.book.side(side.opposite());
+            let limit =
+                opposite.units().first().map_or(Price(0), |best| post_only_limit(&self.instrument, side, *best));
+            terms.post_only_limits[place] = self.instrument.price_to_f64(limit);
+            let fill_costs = terms.costs[place].in_margin();
+            let inputs = SideInputs {
+                side,
+                mid,
+                post_only_limit: limit,
+                first_offset_bps: reservation - sign * terms.depth(side),
+                spacing_bps: config.level_spacing_bps,
+                growth: config.level_growth,
+                levels,
+                base_margin_bps: sign * value_shift - fill_costs,
+                base_edge_bps: sign * cash_drift - fill_costs,
+                penalty_bps: sign * terms.inventory,
+                inventory_fraction: sign * terms.inventory_fraction,
+                max_position: config.max_position,
+                clip,
+                volatility: estimates.effective_volatility,
+                intensity: estimates.intensities[place],
+                depth_decay: estimates.depth_decays[place],
+                mean_event_size: estimates.mean_event_sizes[place].unwrap_or(clip),
+                queue_exponent: config.queue_exponent,
+                life,
+                request_price_usd,
+                position: self.inventory.position(),
+                book: self.book.side(side),
+                own_orders: self.own_orders.live(),
+            };
+            let quotes = match side {
+                Side::Buy => &mut decision.bids,
+                Side::Sell => &mut decision.asks,
+            };
+            fill_side(&self.instrument, &inputs, risk, quotes, &mut decision.binding);
+        }
+    }
+
+    /// All learned state with settings and instrument, versioned and checked.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = SNAPSHOT_MAGIC.to_vec();
+        bytes.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
+        // Plain data of finite size: the encoder has nothing to refuse.
+        bytes.extend(postcard::to_stdvec(self).unwrap_or_default());
+        let checksum = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// An engine that goes on bit for bit where the snapshot was taken; `config` replaces the settings, keeping what was learned.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Snapshot`] for damaged, foreign or other-version bytes.
+    pub fn restore(bytes: &[u8], config: Option<EngineConfig>) -> Result<Self> {
+        let refuse = |what: &'static str, hint: &'static str| {
+            Err(snapshot_refused("state", format!("{} bytes", bytes.len()), what, hint))
+        };
+        let Some((head, checksum)) = bytes.split_last_chunk::<4>() else {
+            return refuse("a snapshot made by QuoteEngine.snapshot", "the bytes are too short");
+        };
+        let Some(body) = head.strip_prefix(&SNAPSHOT_MAGIC) else {
+            return refuse("a snapshot made by QuoteEngine.snapshot", "the bytes are of something else");
+        };
+        if crc32fast::hash(head) != u32::from_le_bytes(*checksum) {
+            return refuse("a whole snapshot", "the bytes are damaged: the checksum differs");
+        }
+        let Some((version, body)) = body.split_first_chunk::<2>() else {
+            return refuse("a whole snapshot", "the bytes are too short");
+        };
+        if u16::from_le_bytes(*version) != SNAPSHOT_VERSION {
+            return refuse("a snapshot of version 1", "it was made by another version of hypermm");
+        }
+        let Ok(mut engine) = postcard::from_bytes::<Self>(body) else {
+            return refuse("a whole snapshot", "the bytes do not decode");
+        };
+        engine.config.validate()?;
+        if let Some(config) = config {
+            engine.update_config(config)?;
+        }
+        Ok(engine)
+    }
+
+    fn check_time(&self, time_ns: TimestampNs) -> Result<()> {
+        check_time_after(self.now_ns, time_ns)
+    }
+
+    fn check_trade(&self, trade: &Trade) -> Result<i64> {
+        let units = self.instrument.price_from_f64("price", trade.price)?.0;
+        require_positive("size", trade.size)?;
+        if let Some(time) = trade.exchange_time_ns
+            && time < 0
+        {
+            return Err(invalid_input("exchange_time_ns", time, "nanoseconds ≥ 0", ""));
+        }
+        Ok(units)
+    }
+
+    fn apply_trade(&mut self, time_ns: TimestampNs, trade: &Trade, units: i64) {
+        let key_ns = trade.exchange_time_ns.unwrap_or(time_ns);
+        let change = self.tape.apply(time_ns, key_ns, trade.aggressor, units, trade.price, trade.size, self.last_mid);
+        self.own_orders.follow_trade(trade.aggressor, units, trade.size);
+        if let Some(event) = self.tape.last(trade.aggressor) {
+            self.model.on_print(time_ns, event, change, trade.size);
+        }
+    }
+
+    /// Lets every whole second up to `time_ns` pass with the state as it stood.
+    #[inline]
+    fn advance(&mut self, time_ns: TimestampNs) {
+        match self.now_ns {
+            None => {
+                self.model.start(time_ns);
+                self.next_second_ns = time_ns.saturating_add(SECOND_NS);
+            }
+            Some(_) if time_ns < self.next_second_ns => {}
+            Some(_) => self.pass_seconds(time_ns),
+        }
+        self.now_ns = Some(time_ns);
+    }
+
+    fn pass_seconds(&mut self, time_ns: TimestampNs) {
+        if time_ns - self.next_second_ns > GRID_GAP_NS {
+            self.model.forget_grid();
+            self.next_second_ns = time_ns;
+        }
+        while self.next_second_ns <= time_ns {
+            let half_spread_bps = self.book.half_spread_bps();
+            if self.model.on_second(self.next_second_ns, self.last_mid, half_spread_bps, self.mid_is_fresh) {
+                self.mid_is_fresh = false;
+            }
+            self.next_second_ns = self.next_second_ns.saturating_add(SECOND_NS);
+        }
+    }
+
+    fn after_book(&mut self) {
+        if let Some(mid) = self.book.mid() {
+            self.last_mid = Some(mid);
+            self.mid_is_fresh = true;
+            if self.clip.is_none() {
+                self.fix_clip();
+            }
+        }
+        self.own_orders.follow_book(&self.book);
+    }
+
+    /// Clip = q_max/20 but at least 1.1 × the venue's minimum, at most q_max; taken once.
+    fn fix_clip(&mut self) {
+        let cap = self.config.max_position;
+        self.clip = self.config.clip.or_else(|| {
+            let minimum = CLIP_OVER_MINIMUM * self.instrument.min_notional() / self.last_mid?;
+            Some((cap / CLIPS_TO_CAP).max(minimum).min(cap))
+        });
+    }
+}
+
+fn check_time_after(last: Option<TimestampNs>, time_ns: TimestampNs) -> Result<()> {
+    match last {
+        Some(last) if time_ns < last => Err(time_order(
+            "time_ns",
+            time_ns,
+            format!("{last} or later"),
+            "events enter in the order the receiver's clock gave them",
+        )),
+        Some(_) => Ok(()),
+        None if time_ns < 0 => Err(invalid_input("time_ns", time_ns, "nanoseconds ≥ 0", "")),
+        None if (1_000_000_000..100_000_000_000_000_000).contains(&time_ns) => Err(invalid_input(
+            "time_ns",
+            time_ns,
+            "nanoseconds since 1970, or a small count from 0",
+            "this looks like s/ms/µs: multiply to nanoseconds",
+        )),
+        None => Ok(()),
+    }
+}

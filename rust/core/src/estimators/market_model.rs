@@ -1,0 +1,443 @@
+//! Everything learned from the market, in one place: fed by events and whole seconds, read by pricing.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::depth_decay::DepthDecay;
+use super::drift::{DriftFilter, SourceIndex};
+use super::flow::DirectionalFlow;
+use super::funding::FundingForecast;
+use super::reach::ReachTracker;
+use super::source::{SlowSource, from_gain, reliability};
+use super::trend::{Trend, TrendReading};
+use super::volatility::{SecondGrid, Volatility};
+use crate::config::EngineConfig;
+use crate::error::Result;
+use crate::event::Context;
+use crate::online::decayed::DecayedSum;
+use crate::online::median::RollingMedian;
+use crate::state::tape::{AggressorEvent, TapeChange};
+use crate::types::{BPS, Side, TimestampNs, seconds_between};
+
+/// Windows of the directional flow, seconds.
+pub const FLOW_WINDOWS_S: [f64; 4] = [5.0, 30.0, 120.0, 300.0];
+const FLOW_FEATURE: usize = 1;
+const FLOW_PRICING: usize = 2;
+const FLOW_MEMORY_S: f64 = 30.0;
+const FUNDING_MEMORY_S: f64 = 600.0;
+// The tape's bounce would enter finer returns.
+const PRICE_GRID_NS: i64 = 5_000_000_000;
+const HALF_SPREAD_SAMPLES: usize = 300;
+const MIN_THRESHOLD_BPS: f64 = 0.25;
+const EVENT_SIZE_S: f64 = 300.0;
+// Fills this close together on one side are one aggressor's work.
+const ONE_AGGRESSOR_NS: i64 = 100_000_000;
+const SCALE_HORIZON_S: usize = 10;
+const SCALE_HOUR_KEEP: f64 = 0.999_722_260_8;
+const SCALE_PRIOR_WINDOWS: f64 = 30.0;
+
+const PRICE: SourceIndex = SourceIndex::from_place(0);
+const FILL: SourceIndex = SourceIndex::from_place(1);
+const FLOW: SourceIndex = SourceIndex::from_place(2);
+const FUNDING: SourceIndex = SourceIndex::from_place(3);
+const SOURCE_NAMES: [&str; 4] = ["price", "fill", "flow", "funding"];
+
+/// Online scale of P∞: each minute × clip(b, 0.98, 1.02), b the shrunk slope of realized 10 s displacement on μ̂T(10 s) over an
+/// hour, within [⅓, 3].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct DriftScale {
+    value: f64,
+    forecasts: VecDeque<f64>,
+    product: f64,
+    square: f64,
+    weight: f64,
+    seconds: u32,
+}
+
+impl Default for DriftScale {
+    fn default() -> Self {
+        Self { value: 1.0, forecasts: VecDeque::new(), product: 0.0, square: 0.0, weight: 0.0, seconds: 0 }
+    }
+}
+
+impl DriftScale {
+    fn update(&mut self, realized_bps: Option<f64>, forecast_bps: f64) {
+        if self.forecasts.len() == SCALE_HORIZON_S
+            && let (Some(before), Some(realized)) = (self.forecasts.pop_front(), realized_bps)
+        {
+            self.product = self.product * SCALE_HOUR_KEEP + before * realized;
+            self.square = self.square * SCALE_HOUR_KEEP + before * before;
+            self.weight = self.weight * SCALE_HOUR_KEEP + 1.0;
+        }
+        self.forecasts.push_back(forecast_bps);
+        self.seconds += 1;
+        if self.seconds == 60 {
+            self.seconds = 0;
+            self.value = (self.value * self.slope().clamp(0.98, 1.02)).clamp(1.0 / 3.0, 3.0);
+        }
+    }
+
+    /// Slope shrunk towards 1 with the weight of 30 independent windows.
+    fn slope(&self) -> f64 {
+        if self.square <= 0.0 {
+            return 1.0;
+        }
+        let windows = self.weight / SCALE_HORIZON_S as f64;
+        (self.product / self.square * windows + SCALE_PRIOR_WINDOWS) / (windows + SCALE_PRIOR_WINDOWS)
+    }
+}
+
+/// An own fill that has entered the filter and may yet be replaced by a deeper one of the same aggressor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct FillObservation {
+    time_ns: TimestampNs,
+    side: Side,
+    depth_bps: f64,
+    drift: f64,
+    noise: f64,
+}
+
+/// Mean size of aggressor events on one side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct EventSize {
+    sum: DecayedSum,
+    count: DecayedSum,
+}
+
+/// Estimates at one moment; pairs are (bid, ask).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimates {
+    /// μ̂, bps/s.
+    pub drift_bps_per_s: f64,
+    /// P, (bps/s)².
+    pub drift_variance: f64,
+    /// P∞, (bps/s)².
+    pub stationary_variance: f64,
+    /// κ_μ, 1/s.
+    pub mean_reversion_per_s: f64,
+    /// σ, bps/√s.
+    pub volatility: f64,
+    /// σ_eff, bps/√s.
+    pub effective_volatility: f64,
+    /// Excess kurtosis of 1 s returns.
+    pub excess_kurtosis: f64,
+    /// Λ_b, Λ_a, 1/s.
+    pub arrival_rates: [f64; 2],
+    /// Toxicity against bids, against asks.
+    pub toxicities: [f64; 2],
+    /// k_b, k_a, 1/bps.
+    pub depth_decays: [f64; 2],
+    /// A_b, A_a, 1/s.
+    pub intensities: [f64; 2],
+    /// z̄_b, z̄_a, contracts; `None` before the first event of that side.
+    pub mean_event_sizes: [Option<f64>; 2],
+}
+
+/// Estimators and the second grid that drives them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarketModel {
+    drift: DriftFilter,
+    flow: DirectionalFlow,
+    decays: [DepthDecay; 2],
+    reaches: [ReachTracker; 2],
+    event_sizes: [EventSize; 2],
+    half_spreads: RollingMedian,
+    threshold_bps: f64,
+    grid: SecondGrid,
+    volatility: Volatility,
+    volatility_factor: f64,
+    trend: Trend,
+    funding: FundingForecast,
+    flow_source: SlowSource,
+    funding_source: SlowSource,
+    flow_events_observed: u64,
+    funding_news: bool,
+    scale: DriftScale,
+    price_sample: Option<(TimestampNs, f64)>,
+    own_fill: Option<FillObservation>,
+    drift_deviation_ratio: f64,
+    volatility_ratio_exponent: f64,
+    informed_volatility: f64,
+    gains: [f64; 3],
+}
+
+impl MarketModel {
+    /// Priors from the config.
+    ///
+    /// # Errors
+    /// A config whose drift parameters are out of domain.
+    pub fn new(config: &EngineConfig, funding_interval_s: f64) -> Result<Self> {
+        let mut drift =
+            DriftFilter::new(config.drift_mean_reversion_per_s, config.drift_deviation_ratio * config.volatility)?;
+        for name in SOURCE_NAMES {
+            drift.source(name);
+        }
+        let decay = || DepthDecay::new(config.depth_decay, config.arrival_rate, config.depth_decay_half_life_s);
+        let size = || EventSize { sum: DecayedSum::new(EVENT_SIZE_S), count: DecayedSum::new(EVENT_SIZE_S) };
+        Ok(Self {
+            drift,
+            flow: DirectionalFlow::new(config.arrival_rate, &FLOW_WINDOWS_S),
+            decays: [decay(), decay()],
+            reaches: [ReachTracker::default(), ReachTracker::default()],
+            event_sizes: [size(), size()],
+            half_spreads: RollingMedian::new(HALF_SPREAD_SAMPLES),
+            threshold_bps: MIN_THRESHOLD_BPS,
+            grid: SecondGrid::default(),
+            volatility: Volatility::new(config.volatility),
+            volatility_factor: 1.0,
+            trend: Trend::default(),
+            funding: FundingForecast::new(funding_interval_s),
+            flow_source: SlowSource::new(FLOW_MEMORY_S),
+            funding_source: SlowSource::new(FUNDING_MEMORY_S),
+            flow_events_observed: 0,
+            funding_news: false,
+            scale: DriftScale::default(),
+            price_sample: None,
+            own_fill: None,
+            drift_deviation_ratio: config.drift_deviation_ratio,
+            volatility_ratio_exponent: config.volatility_ratio_exponent,
+            informed_volatility: config.informed_volatility,
+            gains: gains(config),
+        })
+    }
+
+    /// Takes over new settings, keeping all that was learned.
+    pub fn update_config(&mut self, config: &EngineConfig) {
+        self.drift.set_mean_reversion(config.drift_mean_reversion_per_s);
+        self.flow.set_prior(config.arrival_rate);
+        for decay in &mut self.decays {
+            decay.set_prior(config.depth_decay, config.depth_decay_half_life_s);
+        }
+        self.drift_deviation_ratio = config.drift_deviation_ratio;
+        self.volatility_ratio_exponent = config.volatility_ratio_exponent;
+        self.informed_volatility = config.informed_volatility;
+        self.gains = gains(config);
+        self.refresh_volatility();
+    }
+
+    /// The first event of all: clocks of rates begin.
+    pub fn start(&mut self, now_ns: TimestampNs) {
+        self.flow.start(now_ns);
+        for decay in &mut self.decays {
+            decay.start(now_ns);
+        }
+    }
+
+    /// A gap longer than the grid: returns across it are unknown.
+    pub fn forget_grid(&mut self) {
+        self.grid.clear();
+        self.scale.forecasts.clear();
+    }
+
+    /// A whole second has passed. `mid` was in force at it, `fresh` when the book spoke since the last price sample.
+    pub fn on_second(
+        &mut self,
+        now_ns: TimestampNs,
+        mid: Option<f64>,
+        half_spread_bps: Option<f64>,
+        fresh: bool,
+    ) -> bool {
+        let mut sampled = false;
+        if let Some(mid) = mid {
+            self.grid.push(mid);
+            self.volatility.update(&self.grid);
+            self.trend.update(&self.grid);
+            self.refresh_volatility();
+            sampled = self.observe_price(now_ns, mid, fresh);
+        }
+        if let Some(half_spread) = half_spread_bps {
+            self.half_spreads.add(half_spread);
+            self.threshold_bps = self.half_spreads.value().unwrap_or(0.0).max(MIN_THRESHOLD_BPS);
+        }
+        let pooled = self.flow.pooled_rate(now_ns);
+        for decay in &mut self.decays {
+            decay.set_threshold(self.threshold_bps);
+            decay.set_prior_rate(pooled);
+        }
+        self.observe_flow(now_ns, pooled);
+        self.observe_funding(now_ns);
+        if mid.is_some() {
+            self.drift.step(now_ns);
+            let forecast = self.drift.displacement(SCALE_HORIZON_S as f64);
+            self.scale.update(self.grid.return_bps(SCALE_HORIZON_S), forecast);
+        }
+        sampled
+    }
+
+    fn refresh_volatility(&mut self) {
+        let sigma = self.volatility.value();
+        let deviation = self.drift_deviation_ratio * sigma;
+        self.drift.set_stationary_variance(deviation * deviation * self.scale.value);
+        let ratio = self.volatility.ratio();
+        self.volatility_factor = if ratio > 1.0 { libm::pow(ratio, self.volatility_ratio_exponent) } else { 1.0 };
+    }
+
+    /// Return of 5 s or more: z = Δmid/dt, R = σ²/dt. Silence of the feed is no zero return: the next one spans it.
+    fn observe_price(&mut self, now_ns: TimestampNs, mid: f64, fresh: bool) -> bool {
+        let Some((last_ns, last_mid)) = self.price_sample else {
+            self.price_sample = Some((now_ns, mid));
+            return true;
+        };
+        if !fresh || now_ns - last_ns < PRICE_GRID_NS {
+            return false;
+        }
+        let elapsed = seconds_between(last_ns, now_ns);
+        let sigma = self.volatility.value();
+        self.drift.step(now_ns);
+        self.drift.update(libm::log(mid / last_mid) * BPS / elapsed, sigma * sigma / elapsed, PRICE);
+        self.price_sample = Some((now_ns, mid));
+        true
+    }
+
+    fn observe_flow(&mut self, now_ns: TimestampNs, pooled: f64) {
+        if self.flow.events() == self.flow_events_observed {
+            return;
+        }
+        self.flow_events_observed = self.flow.events();
+        let reading = self.flow.reading_with(FLOW_FEATURE, now_ns, pooled);
+        let factor = self.flow_source.count_reliability(now_ns, reading.effective_events.max(1e-9));
+        if let Some(standardized) = self.flow_source.standardize(now_ns, -reading.imbalance()) {
+            self.flow_source.observe(&mut self.drift, now_ns, standardized, self.gains[1], factor, FLOW);
+        }
+    }
+
+    fn observe_funding(&mut self, now_ns: TimestampNs) {
+        if !std::mem::take(&mut self.funding_news) {
+            return;
+        }
+        let past_silence = self.funding_source.past_silence(now_ns);
+        if let Some(score) = self.funding.z_score(now_ns)
+            && past_silence
+        {
+            let factor = reliability(1.0 / score.abs().min(1.0));
+            self.funding_source.observe(&mut self.drift, now_ns, -score, self.gains[2], factor, FUNDING);
+        }
+    }
+
+    /// A print began or joined an aggressor event.
+    pub fn on_print(&mut self, now_ns: TimestampNs, event: &AggressorEvent, change: TapeChange, size: f64) {
+        let place = event.side.opposite().index();
+        let begun = change == TapeChange::Begun;
+        if begun {
+            self.flow.update(now_ns, event.side);
+            self.event_sizes[place].count.add(now_ns, 1.0);
+        }
+        self.event_sizes[place].sum.add(now_ns, size);
+        self.reaches[place].on_print(&mut self.decays[place], event, begun, self.threshold_bps);
+    }
+
+    /// An order of ours traded: the drift observes s = −sgn·depth/σ once per aggressor, at its deepest fill; its event is censored there.
+    pub fn on_own_fill(
+        &mut self,
+        now_ns: TimestampNs,
+        side: Side,
+        price: f64,
+        units: i64,
+        mid: Option<f64>,
+        event: Option<&AggressorEvent>,
+    ) {
+        let place = side.index();
+        self.reaches[place].on_own_fill(&mut self.decays[place], now_ns, units, event);
+        let (Some(mid), gain) = (mid, self.gains[0]) else { return };
+        if gain <= 0.0 {
+            return;
+        }
+        let depth_bps = side.sign() * (mid - price) / mid * BPS;
+        let standardized = -side.sign() * depth_bps / self.volatility.value();
+        self.drift.step(now_ns);
+        let (drift, noise) = from_gain(standardized, gain, self.drift.stationary_variance());
+        match self.own_fill {
+            Some(before) if before.side == side && now_ns - before.time_ns <= ONE_AGGRESSOR_NS => {
+                if depth_bps > before.depth_bps {
+                    self.drift.revise(before.drift, drift, before.noise);
+                    self.own_fill = Some(FillObservation { depth_bps, drift, ..before });
+                }
+            }
+            _ => {
+                self.drift.update(drift, noise, FILL);
+                self.own_fill = Some(FillObservation { time_ns: now_ns, side, depth_bps, drift, noise });
+            }
+        }
+    }
+
+    /// News of the contract's context.
+    pub fn on_context(&mut self, now_ns: TimestampNs, context: &Context) {
+        self.funding.update(now_ns, context.funding_rate, context.predicted_funding, context.next_settlement_ns);
+        self.funding_news |= context.funding_rate.is_some() || context.predicted_funding.is_some();
+    }
+
+    /// A checked outside signal.
+    pub fn observe(&mut self, now_ns: TimestampNs, drift_bps_per_s: f64, variance: f64, name: &str) {
+        self.drift.step(now_ns);
+        let source = self.drift.source(name);
+        self.drift.update(drift_bps_per_s, variance, source);
+    }
+
+    /// The drift filter.
+    #[must_use]
+    pub fn drift(&self) -> &DriftFilter {
+        &self.drift
+    }
+
+    /// The funding forecast.
+    #[must_use]
+    pub fn funding(&self) -> &FundingForecast {
+        &self.funding
+    }
+
+    /// The directional flow, windows as in [`FLOW_WINDOWS_S`].
+    #[must_use]
+    pub fn flow(&self) -> &DirectionalFlow {
+        &self.flow
+    }
+
+    /// The trend detector's present reading.
+    #[must_use]
+    pub fn trend(&self) -> TrendReading {
+        self.trend.reading(&self.grid, self.volatility.value())
+    }
+
+    /// σ₃₀/σ₃₀₀.
+    #[must_use]
+    pub fn volatility_ratio(&self) -> f64 {
+        self.volatility.ratio()
+    }
+
+    /// Every estimate pricing reads, as of `now_ns`.
+    #[must_use]
+    pub fn estimates(&self, now_ns: TimestampNs) -> Estimates {
+        let (drift_bps_per_s, drift_variance) = self.drift.at(now_ns);
+        let flow = self.flow.reading(FLOW_PRICING, now_ns);
+        let volatility = self.volatility.value();
+        let informed = if self.informed_volatility > 0.0 {
+            (1.0 + self.informed_volatility * flow.informed_fraction()).sqrt()
+        } else {
+            1.0
+        };
+        let (bid_toxicity, ask_toxicity) = flow.toxicity();
+        let size = |place: usize| {
+            let sizes = &self.event_sizes[place];
+            let count = sizes.count.value(now_ns);
+            (count > 0.0).then(|| sizes.sum.value(now_ns) / count)
+        };
+        Estimates {
+            drift_bps_per_s,
+            drift_variance,
+            stationary_variance: self.drift.stationary_variance(),
+            mean_reversion_per_s: self.drift.mean_reversion_per_s(),
+            volatility,
+            effective_volatility: volatility * self.volatility_factor * informed,
+            excess_kurtosis: self.volatility.excess_kurtosis(),
+            arrival_rates: [flow.sell_rate, flow.buy_rate],
+            toxicities: [bid_toxicity, ask_toxicity],
+            depth_decays: [self.decays[0].decay(), self.decays[1].decay()],
+            intensities: [self.decays[0].intensity_at_mid(now_ns), self.decays[1].intensity_at_mid(now_ns)],
+            mean_event_sizes: [size(0), size(1)],
+        }
+    }
+}
+
+fn gains(config: &EngineConfig) -> [f64; 3] {
+    [config.fill_gain, config.flow_gain, config.funding_gain].map(|gain| gain.min(config.max_gain))
+}

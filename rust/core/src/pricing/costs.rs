@@ -1,0 +1,88 @@
+//! Costs and mark-ups per side, MODEL.md section 9: bps, additive, never a multiplier.
+
+use crate::online::lanes::{larger, smaller};
+
+/// Price the venue sells a request at, USD: no shadow price exceeds it.
+pub const VENUE_REQUEST_PRICE_USD: f64 = 5e-4;
+/// Requests credited per USD traded.
+pub const REQUEST_CREDIT_PER_USD: f64 = 1.0;
+
+/// Every cost of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SideCosts {
+    /// Maker fee; negative is a rebate.
+    pub fee: f64,
+    /// AS_s.
+    pub adverse_selection: f64,
+    /// Cancel race; 0 until learned.
+    pub race: f64,
+    /// Log-odds of an adverse fill; 0 until learned.
+    pub log_odds: f64,
+    /// w_q(1/h − 1).
+    pub quota: f64,
+    /// Elasticity mark-up; 0 until learned.
+    pub mark_up: f64,
+    /// What the bound takes off the last four; ≤ 0.
+    pub bound_relief: f64,
+}
+
+impl SideCosts {
+    /// The costs with log-odds + quota + mark-up + race bounded.
+    #[inline]
+    #[must_use]
+    pub fn bounded(mut self, bound_bps: f64) -> Self {
+        let bounded = self.race + self.log_odds + self.quota + self.mark_up;
+        self.bound_relief = smaller(bound_bps - bounded, 0.0);
+        self
+    }
+
+    /// cost_s in δ_s.
+    #[inline]
+    #[must_use]
+    pub fn in_depth(&self) -> f64 {
+        self.fee + self.adverse_selection + self.race + self.log_odds + self.quota + self.mark_up + self.bound_relief
+    }
+
+    /// Costs of a fill itself: fee + adverse selection + race.
+    #[inline]
+    #[must_use]
+    pub fn in_margin(&self) -> f64 {
+        self.fee + self.adverse_selection + self.race
+    }
+}
+
+/// AS_s = a₀·toxicity·σ_eff·√10·(1 + κ_tail·kurtosis) + learned part, bps at 10 s.
+#[inline]
+#[must_use]
+pub fn adverse_selection(
+    ratio: f64,
+    toxicity: f64,
+    effective_volatility: f64,
+    tail_factor: f64,
+    excess_kurtosis: f64,
+    learned_bps: f64,
+) -> f64 {
+    const SQRT_10: f64 = 3.162_277_660_168_379_5;
+    ratio * toxicity * effective_volatility * SQRT_10 * (1.0 + tail_factor * excess_kurtosis) + larger(learned_bps, 0.0)
+}
+
+/// w_q(1/h − 1), bps.
+#[inline]
+#[must_use]
+pub fn quota_widening(weight_bps: f64, headroom: f64) -> f64 {
+    weight_bps * (1.0 / headroom - 1.0)
+}
+
+/// λ_req = min(λ₀(1/h − 1), 5e-4 USD): shadow price of one request.
+#[inline]
+#[must_use]
+pub fn request_price(base_usd: f64, headroom: f64) -> f64 {
+    smaller(base_usd * (1.0 / headroom - 1.0), VENUE_REQUEST_PRICE_USD)
+}
+
+/// Levels a side: 1 + ⌊(n_max − 1)h + 1e-9⌋.
+#[inline]
+#[must_use]
+pub fn affordable_levels(max_levels: u32, headroom: f64) -> usize {
+    1 + ((f64::from(max_levels) - 1.0) * headroom + 1e-9) as usize
+}
