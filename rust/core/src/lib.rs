@@ -6,6 +6,7 @@
 #![allow(clippy::neg_cmp_op_on_partial_ord, reason = "a negated comparison is what refuses NaN")]
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests print their figures"))]
 
+pub mod accounting;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -13,6 +14,8 @@ pub mod estimators;
 pub mod event;
 pub mod instrument;
 pub mod online;
+pub mod orders;
+pub mod outcomes;
 pub mod pricing;
 pub mod state;
 pub mod types;

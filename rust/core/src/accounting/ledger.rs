@@ -159,7 +159,8 @@ impl Ledger {
         }
         let closed = signed.abs().min(before.abs());
         let closed_signed = i128::from(if before > 0 { closed } else { -closed });
-        let released = if closed == before.abs() { self.cost } else { self.cost * i128::from(closed) / i128::from(before.abs()) };
+        let released =
+            if closed == before.abs() { self.cost } else { self.cost * i128::from(closed) / i128::from(before.abs()) };
         self.cost -= released;
         let opened = i128::from(signed) + closed_signed;
         self.cost += opened * i128::from(price.0);

@@ -190,10 +190,8 @@ fn generalized_least_squares(
 ) -> Option<(f64, f64)> {
     for a in 0..m {
         for b in 0..=a {
-            let mut sum = matrix[a][b];
-            for k in 0..b {
-                sum -= matrix[a][k] * matrix[b][k];
-            }
+            let known: f64 = matrix[a][..b].iter().zip(&matrix[b][..b]).map(|(left, right)| left * right).sum();
+            let sum = matrix[a][b] - known;
             if a == b {
                 if !(sum > 0.0) {
                     return None;

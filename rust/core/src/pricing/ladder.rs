@@ -301,13 +301,12 @@ fn emit<const W: usize>(
         true
     };
 
-    for i in 0..merged {
+    for (i, &price) in prices.iter().enumerate().take(merged) {
         curve = larger(curve, lanes.cumulative[i]);
         let lots = instrument.floor_lots(curve).0 - emitted;
-        if lots > 0 && lots as f64 / size_scale * prices[i] >= instrument.min_notional() {
-            if place(i, lots, &mut emitted, &mut room, binding) {
-                last_emitted = i + 1;
-            }
+        let worth_it = lots > 0 && lots as f64 / size_scale * price >= instrument.min_notional();
+        if worth_it && place(i, lots, &mut emitted, &mut room, binding) {
+            last_emitted = i + 1;
         }
     }
     let left = instrument.floor_lots(curve).0 - emitted;
