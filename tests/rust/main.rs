@@ -2,3 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod layering;
+mod simulation_ledger;
+mod simulation_markout;
+mod simulation_reconcile;
