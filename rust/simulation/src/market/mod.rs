@@ -1,0 +1,3 @@
+//! Markets made of random numbers, for demonstrations and tests.
+
+pub mod session;

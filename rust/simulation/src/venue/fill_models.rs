@@ -1,0 +1,172 @@
+//! Which prints fill a resting order of ours.
+//!
+//! The probabilistic model is that of the old paper trader (seed 003, section 1), so that results compare:
+//!
+//! ```text
+//! P = base · price · size · queue, within [0, 0.95]; 0 unless the print reached our price
+//! base   touch probability, × 0.3 when the aggressor stands on our own side
+//! price  1.5 when the print went through our price, 1.0 at it
+//! size   print size / what is left of the order, within [0.5, 2]
+//! queue  queue factor × age factor: 0.7 below 1 s, 1.0 up to 10 s, 1.3 beyond
+//! ```
+//!
+//! A draw depends on (seed, order id, trade id) alone: the seed keys ChaCha8, the order is its stream, the trade its
+//! place in the stream. Asking in another order, or not at all, changes no other draw.
+
+use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::types::{Lots, NS_PER_S, Price, Side};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Largest fill probability of one print.
+pub const MAX_PROBABILITY: f64 = 0.95;
+const THROUGH_FACTOR: f64 = 1.5;
+const WRONG_AGGRESSOR_FACTOR: f64 = 0.3;
+const SIZE_FACTOR: (f64, f64) = (0.5, 2.0);
+const YOUNG_S: f64 = 1.0;
+const OLD_S: f64 = 10.0;
+const AGE_FACTORS: [f64; 3] = [0.7, 1.0, 1.3];
+const WORDS_PER_DRAW: u128 = 2;
+
+/// A print that may concern one of our orders.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    /// Our order.
+    pub order_id: u64,
+    /// Its side.
+    pub side: Side,
+    /// Its price.
+    pub order_price: Price,
+    /// What is left of it.
+    pub order_remaining: Lots,
+    /// How long it has rested at the venue, ns.
+    pub age_ns: i64,
+    /// The print.
+    pub trade_id: u64,
+    /// Its price.
+    pub trade_price: Price,
+    /// Its whole size.
+    pub trade_size: Lots,
+    /// Side of its aggressor.
+    pub aggressor: Side,
+}
+
+impl Touch {
+    /// Lots by which the print passed our price, in price units; `None` when it did not reach us.
+    #[inline]
+    #[must_use]
+    pub fn beyond(&self) -> Option<i64> {
+        let beyond = match self.side {
+            Side::Buy => self.order_price.0 - self.trade_price.0,
+            Side::Sell => self.trade_price.0 - self.order_price.0,
+        };
+        (beyond >= 0).then_some(beyond)
+    }
+}
+
+/// Decides whether a print fills an order; how much of the print is left is the venue's business.
+pub trait FillModel {
+    /// True when the order takes what it can of this print.
+    fn fills(&mut self, touch: &Touch) -> bool;
+}
+
+/// Numbers of the probabilistic model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FillParameters {
+    /// Chance of a print at our price before all factors, 0 to 1.
+    pub touch_probability: f64,
+    /// Share of the queue assumed to be behind us, 0 to 1.
+    pub queue_factor: f64,
+}
+
+impl FillParameters {
+    /// The old paper trader's numbers.
+    pub const PAPER: Self = Self { touch_probability: 0.5, queue_factor: 0.6 };
+    /// The old simulator's own defaults, more careful.
+    pub const DEFAULT: Self = Self { touch_probability: 0.3, queue_factor: 0.5 };
+
+    /// A parameter set by name: `paper` or `default`.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] for another name.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "paper" => Ok(Self::PAPER),
+            "default" => Ok(Self::DEFAULT),
+            _ => Err(invalid_input("fill_model", format!("{name:?}"), "paper or default", "")),
+        }
+    }
+
+    /// Both numbers within 0 to 1.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] naming the one that is not.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [("touch_probability", self.touch_probability), ("queue_factor", self.queue_factor)] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(invalid_input(field, value, "0 to 1", ""));
+            }
+        }
+        Ok(())
+    }
+
+    /// The chance that this print fills our order.
+    #[must_use]
+    pub fn probability(&self, touch: &Touch) -> f64 {
+        let Some(beyond) = touch.beyond() else { return 0.0 };
+        let base =
+            if touch.aggressor == touch.side { WRONG_AGGRESSOR_FACTOR } else { 1.0 } * self.touch_probability;
+        let price = if beyond > 0 { THROUGH_FACTOR } else { 1.0 };
+        let ratio = touch.trade_size.0 as f64 / touch.order_remaining.0.max(1) as f64;
+        let size = ratio.clamp(SIZE_FACTOR.0, SIZE_FACTOR.1);
+        let age_s = touch.age_ns as f64 / NS_PER_S;
+        let age = AGE_FACTORS[usize::from(age_s >= YOUNG_S) + usize::from(age_s > OLD_S)];
+        (base * price * size * self.queue_factor * age).clamp(0.0, MAX_PROBABILITY)
+    }
+}
+
+/// The probabilistic model with its keyed draws.
+#[derive(Clone, Debug)]
+pub struct ProbabilisticFills {
+    parameters: FillParameters,
+    draws: KeyedDraws,
+}
+
+impl ProbabilisticFills {
+    /// A model whose draws follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`FillParameters::validate`].
+    pub fn new(parameters: FillParameters, seed: u64) -> Result<Self> {
+        parameters.validate()?;
+        Ok(Self { parameters, draws: KeyedDraws::new(seed) })
+    }
+}
+
+impl FillModel for ProbabilisticFills {
+    fn fills(&mut self, touch: &Touch) -> bool {
+        let probability = self.parameters.probability(touch);
+        probability > 0.0 && self.draws.uniform(touch.order_id, touch.trade_id) < probability
+    }
+}
+
+/// Uniform numbers keyed by (seed, order id, trade id).
+#[derive(Clone, Debug)]
+pub struct KeyedDraws {
+    generator: ChaCha8Rng,
+}
+
+impl KeyedDraws {
+    /// Draws of one seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { generator: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// The uniform number in [0, 1) of an order and a trade, the same whenever it is asked for.
+    pub fn uniform(&mut self, order_id: u64, trade_id: u64) -> f64 {
+        self.generator.set_stream(order_id);
+        self.generator.set_word_pos(u128::from(trade_id) * WORDS_PER_DRAW);
+        (self.generator.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+}

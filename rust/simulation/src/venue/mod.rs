@@ -1,0 +1,5 @@
+//! A venue that fills our orders against recorded prints.
+
+pub mod fill_models;
+pub mod latency;
+pub mod recorded;
