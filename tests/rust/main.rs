@@ -5,3 +5,4 @@ mod layering;
 mod simulation_ledger;
 mod simulation_markout;
 mod simulation_reconcile;
+mod simulation_replay;

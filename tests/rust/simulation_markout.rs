@@ -1,6 +1,8 @@
 //! Laws of markouts. The oracle keeps every mid and searches it; the tracker streams.
 
-use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, HORIZONS_NS, MarkoutTracker, Outcome, TrackedFill};
+use hypermm_core::outcomes::markout::{
+    DEFAULT_HORIZON, HORIZON_COUNT, HORIZONS_NS, MarkoutTracker, Outcome, TrackedFill,
+};
 use hypermm_core::types::Side;
 use proptest::prelude::*;
 

@@ -64,12 +64,8 @@ fn only_what_is_missing_is_placed_and_what_is_unwanted_goes() {
         standing(2, Side::Buy, 426_600, CLIP, OrderStatus::Open),
         standing(3, Side::Buy, 427_000, CLIP, OrderStatus::CancelPending),
     ];
-    let expected = [
-        Action::Cancel { slot: 1 },
-        Action::Cancel { slot: 2 },
-        bid(426_900, CLIP / 2, 0),
-        bid(426_700, CLIP, 1),
-    ];
+    let expected =
+        [Action::Cancel { slot: 1 }, Action::Cancel { slot: 2 }, bid(426_900, CLIP / 2, 0), bid(426_700, CLIP, 1)];
     assert_eq!(run(&wanted, bounds(0), &orders), expected);
 }
 
@@ -95,10 +91,7 @@ fn over_the_cap_the_deepest_kept_order_goes_first() {
     assert_eq!(run(&wanted, bounds(8_000 - CLIP), &orders), [Action::Cancel { slot: 1 }]);
     // An order already leaving counts too: with it there is no room for either.
     let leaving = [orders[0], orders[1], standing(2, Side::Buy, 426_700, CLIP, OrderStatus::Unknown)];
-    assert_eq!(
-        run(&wanted, bounds(8_000 - CLIP), &leaving),
-        [Action::Cancel { slot: 0 }, Action::Cancel { slot: 1 }]
-    );
+    assert_eq!(run(&wanted, bounds(8_000 - CLIP), &leaving), [Action::Cancel { slot: 0 }, Action::Cancel { slot: 1 }]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Our account during a run: books, markouts, the profit's sources, and their columns.
 
 use hypermm_core::accounting::attribution::Attribution;
-use hypermm_core::accounting::ledger::{ConservationError, Law, Ledger, Mark, Micros, half_micros_to_quote, micros_to_quote};
+use hypermm_core::accounting::ledger::{
+    ConservationError, Law, Ledger, Mark, Micros, half_micros_to_quote, micros_to_quote,
+};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::error::Result;
 use hypermm_core::estimators::volatility::{SecondGrid, Volatility};

@@ -1,6 +1,5 @@
 //! Replays a recording through a strategy and a venue.
 
 mod account;
-pub mod columns;
 pub mod output;
 pub mod replay;

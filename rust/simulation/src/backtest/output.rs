@@ -124,7 +124,8 @@ impl DecisionColumns {
 
 fn push_ladder(prices: &mut Vec<f64>, sizes: &mut Vec<f64>, levels: usize, side: &QuoteSide) {
     for level in 0..levels {
-        let (price, size) = if level < side.len { (side.prices[level], side.sizes[level]) } else { (f64::NAN, f64::NAN) };
+        let (price, size) =
+            if level < side.len { (side.prices[level], side.sizes[level]) } else { (f64::NAN, f64::NAN) };
         prices.push(price);
         sizes.push(size);
     }

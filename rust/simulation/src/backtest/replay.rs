@@ -15,13 +15,15 @@ use hypermm_core::pricing::decision::{Decision, QuoteSide};
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Side, TimestampNs};
 
 use super::account::Account;
-use super::columns::{RecordingColumns, at_row};
+
 use super::output::{BacktestOutput, DecisionColumns};
+use crate::market::recording::at_row;
+pub use crate::market::recording::{ContextColumns, RecordingColumns};
 use crate::venue::fill_models::{FillModel, FillParameters, ProbabilisticFills};
 use crate::venue::latency::Latency;
 use crate::venue::recorded::{Notice, RecordedVenue};
 
-const EVENTS_PER_PROGRESS: u64 = 1 << 16;
+const PROGRESS_MASK: u64 = (1 << 16) - 1;
 // The engine's own rule for a clip that was not set.
 const CLIPS_TO_CAP: f64 = 20.0;
 const CLIP_OVER_MINIMUM: f64 = 1.1;
@@ -279,7 +281,7 @@ impl<M: FillModel> Replay<'_, M> {
             }
             end_ns = time_ns;
             events += 1;
-            if events.is_multiple_of(EVENTS_PER_PROGRESS) {
+            if events & PROGRESS_MASK == 0 {
                 progress(events as f64 / total);
             }
         }
@@ -375,7 +377,9 @@ impl<M: FillModel> Replay<'_, M> {
         };
         strategy.on_event(time_ns, &event).map_err(|error| S::locate(error, name, row))?;
         let best = match event {
-            MarketEvent::Book { bid_prices, ask_prices, .. } => (bid_prices.first().copied(), ask_prices.first().copied()),
+            MarketEvent::Book { bid_prices, ask_prices, .. } => {
+                (bid_prices.first().copied(), ask_prices.first().copied())
+            }
             MarketEvent::Best { bid, ask } => (bid.map(|level| level.0), ask.map(|level| level.0)),
             MarketEvent::Context(context) => {
                 self.account.on_context(time_ns, &context);

@@ -1,3 +1,4 @@
-//! Markets made of random numbers, for demonstrations and tests.
+//! What a market did: recordings as columns, and sessions made of random numbers.
 
+pub mod recording;
 pub mod session;

@@ -12,7 +12,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, LogNormal, StandardNormal};
 
-use crate::backtest::columns::{ContextColumns, RecordingColumns};
+use crate::market::recording::{ContextColumns, RecordingColumns};
 
 const MS_NS: i64 = 1_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;

@@ -114,8 +114,7 @@ impl FillParameters {
     #[must_use]
     pub fn probability(&self, touch: &Touch) -> f64 {
         let Some(beyond) = touch.beyond() else { return 0.0 };
-        let base =
-            if touch.aggressor == touch.side { WRONG_AGGRESSOR_FACTOR } else { 1.0 } * self.touch_probability;
+        let base = if touch.aggressor == touch.side { WRONG_AGGRESSOR_FACTOR } else { 1.0 } * self.touch_probability;
         let price = if beyond > 0 { THROUGH_FACTOR } else { 1.0 };
         let ratio = touch.trade_size.0 as f64 / touch.order_remaining.0.max(1) as f64;
         let size = ratio.clamp(SIZE_FACTOR.0, SIZE_FACTOR.1);

@@ -15,7 +15,7 @@ use hypermm_core::types::{Lots, OrderStatus, Price, Side, TimestampNs};
 
 use super::fill_models::{FillModel, Touch};
 use super::latency::Latency;
-use crate::backtest::columns::RecordingColumns;
+use crate::market::recording::RecordingColumns;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -374,9 +374,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         let book = self.next_book.checked_sub(1).filter(|_| columns.depth > 0);
         let best = self.next_best.checked_sub(1);
         let from_best = match (book, best) {
-            (Some(book), Some(best)) => {
-                columns.best_exchange_time_ns[best] >= columns.book_exchange_time_ns[book]
-            }
+            (Some(book), Some(best)) => columns.best_exchange_time_ns[best] >= columns.book_exchange_time_ns[book],
             (None, Some(_)) => true,
             (Some(_), None) => false,
             (None, None) => return false,
@@ -404,8 +402,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         if answer_ns.min(fill_ns) > until_ns {
             return None;
         }
-        let (time_ns, notice) =
-            if answer_ns <= fill_ns { self.answers.pop_front() } else { self.fills.pop_front() }?;
+        let (time_ns, notice) = if answer_ns <= fill_ns { self.answers.pop_front() } else { self.fills.pop_front() }?;
         match notice {
             Notice::Status(slot, status) => {
                 let order = &mut self.slots[slot];

@@ -107,7 +107,7 @@ impl<'a> RecordingColumns<'a> {
             return Err(invalid_input("recording", "no events", "at least one event", ""));
         }
         let books = self.book_time_ns.len();
-        let cells = books.checked_mul(self.depth).unwrap_or(usize::MAX);
+        let cells = books.saturating_mul(self.depth);
         let context = &self.context;
         for (field, found, expected) in [
             ("book_exchange_time_ns", self.book_exchange_time_ns.len(), books),
@@ -149,7 +149,11 @@ impl<'a> RecordingColumns<'a> {
         }
         for row in 0..self.trade_time_ns.len() {
             if !matches!(self.trade_aggressor[row], 1 | -1) {
-                return Err(at_row("trade", row, invalid_input("trade_aggressor", self.trade_aggressor[row], "1 or -1", "")));
+                return Err(at_row(
+                    "trade",
+                    row,
+                    invalid_input("trade_aggressor", self.trade_aggressor[row], "1 or -1", ""),
+                ));
             }
             for (field, value) in [("trade_price", self.trade_price[row]), ("trade_size", self.trade_size[row])] {
                 if !(value > 0.0 && value < f64::INFINITY) {
