@@ -1,4 +1,4 @@
-"""Settings of a run: the engine's fields from the Rust table, the run's as a frozen struct; TOML in, JSON Schema out."""
+"""Settings of a run: engine fields from the Rust table, the run's as a frozen struct; TOML in, JSON Schema out."""
 
 from __future__ import annotations
 

@@ -26,6 +26,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         cycle_ms: Least time between two quotes, ms; 0 quotes on every event.
         fill_model: Parameter set of the fill model: "default", or "paper", which fills more readily.
         max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
+        to_venue_ms: From sending an order until the venue acts on it, ms.
+        acknowledge_ms: From the venue's act until we know of it, ms.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Seed of every draw. Unit: 1.")] = 0
@@ -43,6 +45,12 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             description="Cap of |position| at the first mid where [engine] sets no max_position. Unit: USD.",
         ),
     ] = 10_000.0
+    to_venue_ms: Annotated[
+        float, msgspec.Meta(ge=0, le=60_000, description="From sending an order until the venue acts on it. Unit: ms.")
+    ] = 30.0
+    acknowledge_ms: Annotated[
+        float, msgspec.Meta(ge=0, le=60_000, description="From the venue's act until we know of it. Unit: ms.")
+    ] = 30.0
 
     @property
     def cycle_ns(self) -> int:

@@ -214,14 +214,9 @@ def _trades(table: Table, book_exchange_time_ns: NDArray[np.int64]) -> tuple[dic
 
 def _context(table: Table) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {"context_time_ns": table.times("time_ns", "timestamp", 1e9)}
-    for name in (
-        "mark_price",
-        "oracle_price",
-        "funding_rate",
-        "predicted_funding",
-        "next_settlement_ns",
-        "open_interest",
-    ):
+    for name in ("mark_price", "oracle_price", "funding_rate", "predicted_funding", "open_interest"):
         if name in table.columns:
             columns[name] = table.numbers(name, missing=True)
+    if "next_settlement_ns" in table.columns:
+        columns["next_settlement_ns"] = table.times("next_settlement_ns", "next_settlement_ns", 1e9)
     return columns

@@ -74,7 +74,7 @@ COLUMNS: dict[str, Column] = {
         _column("oracle_price", "float64", "oracle price", missing=True),
         _column("funding_rate", "float64", "current funding, fraction per interval, + = longs pay", missing=True),
         _column("predicted_funding", "float64", "predicted funding, fraction per interval", missing=True),
-        _column("next_settlement_ns", "float64", "time of the next settlement, ns", missing=True),
+        _column("next_settlement_ns", "int64", "time of the next settlement, ns; 0 = no news"),
         _column("open_interest", "float64", "open interest, contracts", missing=True),
     )
 }
@@ -127,7 +127,7 @@ class Recording:
     oracle_price: NDArray[np.float64] = _NONE
     funding_rate: NDArray[np.float64] = _NONE
     predicted_funding: NDArray[np.float64] = _NONE
-    next_settlement_ns: NDArray[np.float64] = _NONE
+    next_settlement_ns: NDArray[np.int64] = _NONE
     open_interest: NDArray[np.float64] = _NONE
     dropped_replay_trades: int = 0
     dropped_duplicate_trades: int = 0
@@ -139,7 +139,7 @@ class Recording:
             array = _as_column(column, getattr(self, column.name))
             rows = lengths.setdefault(column.stream, len(array))
             if column.stream == "context" and column.name != "context_time_ns" and len(array) == 0 < rows:
-                array = _frozen(np.full(rows, np.nan))
+                array = _frozen(np.full(rows, np.nan if column.dtype == "float64" else 0, column.dtype))
             if len(array) != rows:
                 raise RecordingError(
                     field=column.name,

@@ -23,7 +23,15 @@ SUFFIXES = (".csv.gz", ".csv", ".parquet")
 
 # Columns that hold words or integers beyond 2^53; all others are floats.
 _TEXT = ("side",)
-_INTEGER = ("trade_id", "sequence", "exchange_timestamp", "time_ns", "exchange_time_ns", "aggressor")
+_INTEGER = (
+    "trade_id",
+    "sequence",
+    "exchange_timestamp",
+    "time_ns",
+    "exchange_time_ns",
+    "aggressor",
+    "next_settlement_ns",
+)
 _NS_PER_MS = 1_000_000
 _TENTH_MICROSECONDS = 1e7
 

@@ -1,0 +1,5 @@
+"""`python -m hypermm.cli` is `hypermm`."""
+
+from hypermm.cli import main
+
+main()

@@ -1,0 +1,269 @@
+"""`hypermm backtest`: replays a recording to the engine, prints what it earned, writes fills, decisions and a page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+import hypermm
+from hypermm.cli.output import json_option, print_json, stderr
+from hypermm.config import Settings, load_settings
+from hypermm.exceptions import MissingDependencyError
+from hypermm.recording import load_recording
+from hypermm.recording.instruments import instrument_facts
+from hypermm.recording.write import write_columns
+from hypermm.research.evaluate import RunView, mid_path
+from hypermm.research.report import write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hypermm.recording import Recording
+
+__all__ = ["backtest", "known_instrument", "run_backtest"]
+
+_HORIZONS = ("0.5s", "1s", "5s", "10s", "30s", "60s")
+
+
+@click.command()
+@click.option("--data", required=True, type=click.Path(), help="Folder of the recording.")
+@click.option("--coin", required=True, help="Coin of the recording, such as ETH.")
+@click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of every draw.  [default: 0]")
+@click.option(
+    "--cycle-ms", type=click.FloatRange(0, 60_000), help="Least time between quotes; 0: every event.  [default: 250]"
+)
+@click.option("--fill-model", type=click.Choice(["default", "paper"]), help="Parameter set of the fill model.")
+@click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: out/COIN]")
+@json_option
+def backtest(
+    data: str,
+    coin: str,
+    config_file: str | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    cycle_ms: float | None,
+    fill_model: str | None,
+    instrument_file: str | None,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Replay a recording to the engine and judge its quotes.
+
+    Without max_position in the settings, the cap is max_position_usd (10,000 USD) at the first mid.
+    """
+    given = {"run.seed": seed, "run.cycle_ms": cycle_ms, "run.fill_model": fill_model}
+    flags = [f"{name}={value}" for name, value in given.items() if value is not None]
+    settings = load_settings(config_file, [*overrides, *flags])
+    recording = load_recording(data, coin)
+    instrument = known_instrument(coin, instrument_file)
+    folder = Path(out) if out else Path("out") / coin.replace(":", "-")
+    summary = run_backtest(recording, instrument, settings, folder, f"{coin}, recorded", as_json=as_json)
+    if as_json:
+        print_json(summary)
+
+
+def known_instrument(coin: str, instrument_file: str | None = None) -> hypermm.Instrument:
+    """The instrument of the packaged facts, or of a file of the user's own.
+
+    Raises:
+        UnknownCoinError: Neither knows the coin.
+    """
+    facts = instrument_facts(coin, instrument_file)
+    return hypermm.Instrument(
+        coin,
+        facts.size_decimals,
+        facts.max_leverage,
+        min_notional=facts.min_notional,
+        funding_interval_s=facts.funding_interval_s,
+    )
+
+
+def run_backtest(
+    recording: Recording,
+    instrument: hypermm.Instrument,
+    settings: Settings,
+    folder: Path,
+    title: str,
+    *,
+    as_json: bool,
+) -> dict[str, Any]:
+    """Runs one backtest, writes its files into `folder`, prints the table unless `as_json`, returns the summary."""
+    begin = time.perf_counter()
+    path = mid_path(recording)
+    cap = instrument.round_size(settings.run.max_position_usd / float(path.mid_price[0]))
+    config = settings.engine_config(max_position=cap)
+    with _progress(title) as advance:
+        result = hypermm.backtest(
+            recording,
+            instrument,
+            config,
+            seed=settings.run.seed,
+            fill_model=settings.run.fill_model,
+            cycle_ns=settings.run.cycle_ns,
+            latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
+            progress=advance,
+        )
+    summary = dict(result.summary())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_columns(folder / "fills.parquet", flat_columns(result.fills))
+    write_columns(folder / "decisions.parquet", flat_columns(result.decisions))
+    view = RunView(
+        coin=recording.coin,
+        title=title,
+        summary=summary,
+        fills=result.fills,
+        decisions=result.decisions,
+        equity=result.equity,
+        path=path,
+        max_position=config.max_position,
+        settings=config.to_dict() | {name: getattr(settings.run, name) for name in settings.run.__struct_fields__},
+    )
+    page: Path | None = folder / "report.html"
+    try:
+        write_report(view, folder / "report.html")
+    except MissingDependencyError as error:
+        page = None
+        stderr.print(f"no page: {error}")
+    summary["wall_s"] = time.perf_counter() - begin
+    if not as_json:
+        print_summary(title, recording, summary, config.max_position)
+        written = [folder / "fills.parquet", folder / "decisions.parquet", *([page] if page else [])]
+        Console(highlight=False, soft_wrap=True).print(Text("wrote " + ", ".join(map(str, written)), style="dim"))
+    return summary
+
+
+class _progress:  # noqa: N801 - used as a function
+    """A progress bar on stderr where that is a terminal, else nothing; gives the function that moves it."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=36),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=1.0)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar.start()
+        return self._advance
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _advance(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done / max(total, 1))
+
+
+def flat_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of one dimension: ladders become name_0, name_1, ..., horizons name_0.5s, ..."""
+    flat: dict[str, Any] = {}
+    for name, values in columns.items():
+        array = np.asarray(values)
+        if array.ndim == 1:
+            flat[name] = array
+            continue
+        by_horizon = name.endswith("_bps") and array.shape[1] == len(_HORIZONS)
+        names = _HORIZONS if by_horizon else [str(level) for level in range(array.shape[1])]
+        flat |= {f"{name}_{suffix}": np.ascontiguousarray(array[:, index]) for index, suffix in enumerate(names)}
+    return flat
+
+
+def print_summary(title: str, recording: Recording, summary: Mapping[str, Any], max_position: float) -> None:
+    """The table a trader reads."""
+    get = summary.get
+    markouts = get("markout_bps") or {}
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_header=False,
+        title=f"{title}  ({recording.span_s / 60:.1f} min)",
+        title_justify="left",
+    )
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+
+    def money(name: str) -> Text:
+        return _signed(get(name), "{:+,.2f}")
+
+    table.add_row(
+        "PnL, USD", money("pnl_usd"), "fills", f"{get('fills', 0):,}", "markout 1 s, bps", _signed(markouts.get("1s"))
+    )
+    table.add_row(
+        "  spread capture",
+        money("spread_capture_usd"),
+        "  bought",
+        f"{get('buy_fills', 0):,}",
+        "5 s",
+        _signed(markouts.get("5s")),
+    )
+    table.add_row(
+        "  adverse selection",
+        money("adverse_selection_usd"),
+        "  sold",
+        f"{get('sell_fills', 0):,}",
+        "10 s",
+        _signed(markouts.get("10s")),
+    )
+    table.add_row(
+        "  inventory",
+        money("inventory_usd"),
+        "volume, USD",
+        f"{get('volume_usd', 0):,.0f}",
+        "30 s",
+        _signed(markouts.get("30s")),
+    )
+    paid = -float(get("fees_usd") or 0.0)
+    table.add_row(
+        "  fees",
+        _signed(paid, "{:+,.2f}"),
+        "largest position",
+        f"{get('max_abs_position', 0):.6g} of {max_position:.6g}",
+        "60 s",
+        _signed(markouts.get("60s")),
+    )
+    paid = -float(get("funding_usd") or 0.0)
+    table.add_row(
+        "  funding",
+        _signed(paid, "{:+,.2f}"),
+        "final position",
+        f"{get('final_position', 0):.6g}",
+        "edge after fees 10 s",
+        _signed(get("edge_bps")),
+    )
+    table.add_row(
+        "quote cycles",
+        f"{get('quote_cycles', 0):,}",
+        "two-sided",
+        f"{100 * get('two_sided_share', 0):.1f} %",
+        "events",
+        f"{get('events', 0):,}",
+    )
+    speed = get("events_per_s")
+    table.add_row("", "", "", "", "events/s", f"{speed:,.0f}" if speed else "–")
+    Console(highlight=False).print(table)
+
+
+def _signed(value: float | None, pattern: str = "{:+.2f}") -> Text:
+    if value is None or not np.isfinite(value):
+        return Text("–")
+    text = pattern.format(value)
+    return Text(text, style="green" if value > 0 else "red" if value < 0 else "")

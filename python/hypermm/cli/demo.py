@@ -1,0 +1,59 @@
+"""`hypermm demo`: a seeded synthetic session, then a recording where one is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import hypermm
+from hypermm.cli.backtest import run_backtest
+from hypermm.cli.output import json_option, print_json
+from hypermm.config import load_settings
+from hypermm.recording import load_recording
+from hypermm.recording.instruments import instrument_facts
+from hypermm.recording.schema import Recording
+
+__all__ = ["demo"]
+
+_COIN = "DEMO"
+
+
+@click.command()
+@click.option("--data", type=click.Path(), help="Folder of a recording to replay after the synthetic session.")
+@click.option("--coin", default="ETH", show_default=True, help="Coin of the recording.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of every draw.")
+@click.option(
+    "--minutes", type=click.FloatRange(1, 24 * 60), default=30, show_default=True, help="Length of the session."
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False), default="out/demo", show_default=True, help="Folder for the results."
+)
+@json_option
+def demo(data: str | None, coin: str, seed: int, minutes: float, out: str, as_json: bool) -> None:
+    """Watch the market maker quote and fill, with no data at hand.
+
+    The synthetic market is a Poisson flow of aggressors around a price with a mean-reverting drift.
+    """
+    settings = load_settings(None, [f"seed={seed}"])
+    columns: dict[str, Any] = hypermm.synthetic_session(seed, minutes * 60.0)
+    session = Recording.from_columns(_COIN, columns)
+    instrument = hypermm.Instrument(_COIN, size_decimals=4, max_leverage=25)
+    results = [
+        run_backtest(session, instrument, settings, Path(out) / "synthetic", "Synthetic session", as_json=as_json)
+    ]
+    if data is not None:
+        loaded = load_recording(data, coin)
+        facts = instrument_facts(coin)
+        known = hypermm.Instrument(
+            coin,
+            facts.size_decimals,
+            facts.max_leverage,
+            min_notional=facts.min_notional,
+            funding_interval_s=facts.funding_interval_s,
+        )
+        title = f"{coin}, recorded"
+        results.append(run_backtest(loaded, known, settings, Path(out) / coin, title, as_json=as_json))
+    if as_json:
+        print_json(dict(zip(("synthetic", coin), results, strict=False)))

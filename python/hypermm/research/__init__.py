@@ -1,0 +1,1 @@
+"""Studies of runs and recordings. Imports recording and config, never exchange."""

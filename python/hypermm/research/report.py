@@ -1,0 +1,123 @@
+"""The HTML page of a run: what was quoted, what filled, what was held, what it earned and from where.
+
+One file that needs no network: plotly's script is inside it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypermm.exceptions import MissingDependencyError
+from hypermm.research.charts import as_html, markout_chart, sources_chart, timeline_chart
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hypermm.research.evaluate import RunView
+
+__all__ = ["render_report", "write_report"]
+
+
+def write_report(view: RunView, path: Path) -> None:
+    """Writes the page.
+
+    Raises:
+        MissingDependencyError: plotly or jinja2 is not installed.
+    """
+    path.write_text(render_report(view), "utf-8")
+
+
+def render_report(view: RunView) -> str:
+    """The page as text.
+
+    Raises:
+        MissingDependencyError: plotly or jinja2 is not installed.
+    """
+    try:
+        import jinja2
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingDependencyError(
+            field=error.name or "plotly",
+            value="not installed",
+            expected="plotly and jinja2 to write the page",
+            hint='pip install "hypermm[report]"',
+        ) from error
+    template = resources.files("hypermm.research").joinpath("report.html.j2").read_text("utf-8")
+    # The script and the charts are our own text; everything else is escaped.
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(template).render(
+        view=view,
+        cards=_cards(view),
+        rows=[(name.replace("_", " "), _shown(value)) for name, value in _flat(view.summary)],
+        settings=[(name, _shown(value)) for name, value in view.settings.items()],
+        span=_span(view),
+        plotlyjs=get_plotlyjs(),
+        timeline=as_html(timeline_chart(view), "timeline"),
+        markout=as_html(markout_chart(view), "markout"),
+        sources=as_html(sources_chart(view), "sources"),
+    )
+
+
+def _span(view: RunView) -> str:
+    times = np.asarray(view.decisions["time_ns"])
+    if not len(times):
+        return "no quotes"
+    begin, end = (datetime.fromtimestamp(int(time) / 1e9, UTC) for time in (times[0], times[-1]))
+    return f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, {(end - begin).total_seconds() / 60:.1f} minutes"
+
+
+def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            rows += [(f"{name} {key}", item) for key, item in value.items()]
+        else:
+            rows.append((name, value))
+    return rows
+
+
+def _cards(view: RunView) -> list[dict[str, str]]:
+    """The figures a trader looks at first."""
+    get = view.summary.get
+    markouts = get("markout_bps") or {}
+
+    def card(label: str, value: float | None, pattern: str, note: str = "", *, signed: bool = False) -> dict[str, str]:
+        if value is None or not np.isfinite(value):
+            return {"label": label, "value": "–", "note": note, "tone": ""}
+        tone = ("good" if value > 0 else "bad" if value < 0 else "") if signed else ""
+        return {"label": label, "value": pattern.format(value), "note": note, "tone": tone}
+
+    return [
+        card("Profit and loss", get("pnl_usd"), "{:+,.2f} USD", f"fees {_money(get('fees_usd'))}", signed=True),
+        card("Edge after fees, 10 s", get("edge_bps"), "{:+.2f} bps", "size-weighted, per fill", signed=True),
+        card("Markout, 10 s", markouts.get("10s"), "{:+.2f} bps", "from the mid at the fill", signed=True),
+        card("Fills", get("fills"), "{:,.0f}", f"{get('buy_fills', 0):,} bought, {get('sell_fills', 0):,} sold"),
+        card("Volume", get("volume_usd"), "{:,.0f} USD", ""),
+        card("Largest position", get("max_abs_position"), "{:.6g}", f"of {view.max_position:.6g} allowed, {view.coin}"),
+        card(
+            "Two-sided",
+            100 * (get("two_sided_share") or 0.0),
+            "{:.1f} %",
+            f"of {get('quote_cycles', 0):,} quote cycles",
+        ),
+    ]
+
+
+def _money(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f} USD"
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.6g}"
