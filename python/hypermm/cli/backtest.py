@@ -185,80 +185,48 @@ def flat_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_summary(title: str, recording: Recording, summary: Mapping[str, Any], max_position: float) -> None:
-    """The table a trader reads."""
-    get = summary.get
-    markouts = get("markout_bps") or {}
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_header=False,
-        title=f"{title}  ({recording.span_s / 60:.1f} min)",
-        title_justify="left",
-    )
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    table.add_column(justify="right")
+    """The table a trader reads: where the profit came from, what was traded, what the market did afterwards."""
+    markouts = summary.get("markout_bps") or {}
 
-    def money(name: str) -> Text:
-        return _signed(get(name), "{:+,.2f}")
+    def number(name: str, pattern: str = "{:,}") -> Text:
+        value = summary.get(name)
+        return Text("–" if value is None else pattern.format(value))
 
-    table.add_row(
-        "PnL, USD", money("pnl_usd"), "fills", f"{get('fills', 0):,}", "markout 1 s, bps", _signed(markouts.get("1s"))
-    )
-    table.add_row(
-        "  spread capture",
-        money("spread_capture_usd"),
-        "  bought",
-        f"{get('buy_fills', 0):,}",
-        "5 s",
-        _signed(markouts.get("5s")),
-    )
-    table.add_row(
-        "  adverse selection",
-        money("adverse_selection_usd"),
-        "  sold",
-        f"{get('sell_fills', 0):,}",
-        "10 s",
-        _signed(markouts.get("10s")),
-    )
-    table.add_row(
-        "  inventory",
-        money("inventory_usd"),
-        "volume, USD",
-        f"{get('volume_usd', 0):,.0f}",
-        "30 s",
-        _signed(markouts.get("30s")),
-    )
-    paid = -float(get("fees_usd") or 0.0)
-    table.add_row(
-        "  fees",
-        _signed(paid, "{:+,.2f}"),
-        "largest position",
-        f"{get('max_abs_position', 0):.6g} of {max_position:.6g}",
-        "60 s",
-        _signed(markouts.get("60s")),
-    )
-    paid = -float(get("funding_usd") or 0.0)
-    table.add_row(
-        "  funding",
-        _signed(paid, "{:+,.2f}"),
-        "final position",
-        f"{get('final_position', 0):.6g}",
-        "edge after fees 10 s",
-        _signed(get("edge_bps")),
-    )
-    table.add_row(
-        "quote cycles",
-        f"{get('quote_cycles', 0):,}",
-        "two-sided",
-        f"{100 * get('two_sided_share', 0):.1f} %",
-        "events",
-        f"{get('events', 0):,}",
-    )
-    speed = get("events_per_s")
-    table.add_row("", "", "", "", "events/s", f"{speed:,.0f}" if speed else "–")
+    def money(name: str, sign: float = 1.0) -> Text:
+        value = summary.get(name)
+        return _signed(None if value is None else sign * value, "{:+,.2f}")
+
+    largest = number("max_abs_position", "{:.6g}").append(f" of {max_position:.6g}")
+    share = summary.get("two_sided_share")
+    profit = [
+        ("PnL, USD", money("pnl_usd")),
+        ("  spread capture", money("spread_capture_usd")),
+        ("  adverse selection", money("adverse_selection_usd")),
+        ("  inventory", money("inventory_usd")),
+        ("  fees", money("fees_usd", -1.0)),
+        ("  funding", money("funding_usd", -1.0)),
+    ]
+    activity = [
+        ("fills", number("fills")),
+        ("bought / sold", number("buy_fills").append(" / ").append(number("sell_fills"))),
+        ("volume, USD", number("volume_usd", "{:,.0f}")),
+        ("largest position", largest),
+        ("final position", number("final_position", "{:.6g}")),
+        ("quoted both sides", Text("–" if share is None else f"{100 * share:.1f} %")),
+    ]
+    quality = [
+        ("edge after fees, bps", _signed(summary.get("edge_bps"))),
+        *((f"markout {horizon[:-1]} s, bps", _signed(markouts.get(horizon))) for horizon in _HORIZONS[1:]),
+    ]
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, title_justify="left")
+    table.title = f"{title}: {recording.span_s / 60:.1f} min, {recording.events:,} events"
+    for index in range(6):
+        table.add_column(justify="right" if index % 2 else "left", style="" if index % 2 else "dim")
+    for row in zip(profit, activity, quality, strict=True):
+        table.add_row(*(cell for pair in row for cell in pair))
+    speed = summary.get("events_per_s")
+    table.caption = f"{summary.get('quote_cycles', 0):,} quote cycles" + (f", {speed:,.0f} events/s" if speed else "")
+    table.caption_justify = "left"
     Console(highlight=False).print(table)
 
 

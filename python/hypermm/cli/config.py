@@ -19,11 +19,20 @@ def config() -> None:
 @json_option
 def fields(as_json: bool) -> None:
     """List every field with unit, range, default, and what too high or too low does."""
-    rows = [row._asdict() for row in field_rows()]
+    rows = field_rows()
     if as_json:
-        print_json(rows)
-    else:
-        print_table("Settings", rows)
+        print_json([row._asdict() for row in rows])
+        return
+    shown = [
+        {"field": f"{row.table}.{row.name}", "default": _written(row.default), "range": row.range, "unit": row.unit}
+        | {"what it is": row.text}
+        for row in rows
+    ]
+    print_table("Settings", shown)
+
+
+def _written(value: object) -> str:
+    return "unset" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @config.command()

@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 import hypermm
-from hypermm.cli.backtest import run_backtest
+from hypermm.cli.backtest import known_instrument, run_backtest
 from hypermm.cli.output import json_option, print_json
 from hypermm.config import load_settings
 from hypermm.recording import load_recording
-from hypermm.recording.instruments import instrument_facts
 from hypermm.recording.schema import Recording
 
 __all__ = ["demo"]
@@ -45,14 +44,7 @@ def demo(data: str | None, coin: str, seed: int, minutes: float, out: str, as_js
     ]
     if data is not None:
         loaded = load_recording(data, coin)
-        facts = instrument_facts(coin)
-        known = hypermm.Instrument(
-            coin,
-            facts.size_decimals,
-            facts.max_leverage,
-            min_notional=facts.min_notional,
-            funding_interval_s=facts.funding_interval_s,
-        )
+        known = known_instrument(coin)
         title = f"{coin}, recorded"
         results.append(run_backtest(loaded, known, settings, Path(out) / coin, title, as_json=as_json))
     if as_json:

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["json_option", "print_json", "print_table", "stderr"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
+
+_PIPED_WIDTH = 160
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -37,12 +40,21 @@ def _finite(value: Any) -> Any:
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of equal keys as a table on stdout."""
-    table = Table(title=title, title_justify="left", header_style="bold", border_style="dim")
-    for name, value in (rows[0] if rows else {}).items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    names = list(rows[0]) if rows else []
+    for name in names:
+        number = isinstance(rows[0][name], (int, float)) and not isinstance(rows[0][name], bool)
+        prose = name == names[-1] and not number
+        table.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=not prose)
     for row in rows:
-        table.add_row(
-            *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row.values())
-        )
-    Console(highlight=False).print(table)
+        table.add_row(*(_cell(value) for value in row.values()))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

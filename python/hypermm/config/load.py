@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def load_settings(path: str | PathLike[str] | None = None, overrides: Iterable[s
     tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
     if path is not None:
         document = _read(Path(path))
-        refuse_unknown(document, list(_TABLES), "")
+        _refuse_unknown_tables(document)
         for name, table in document.items():
             if not isinstance(table, dict):
                 raise InvalidConfigError(field=name, value=table, expected=f"a table [{name}]")
@@ -61,7 +62,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     keys = {"engine": [field.name for field in EngineConfig.fields()], "run": list(RunConfig.__struct_fields__)}
     table, dot, key = name.partition(".")
     if dot:
-        refuse_unknown([table], list(_TABLES), "")
+        _refuse_unknown_tables([table])
         refuse_unknown([key], keys[table], table)
     else:
         refuse_unknown([name], keys["engine"] + keys["run"], "")
@@ -72,6 +73,14 @@ def parse_override(text: str) -> tuple[str, str, Any]:
         return table, key, tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
         return table, key, written
+
+
+def _refuse_unknown_tables(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in _TABLES:
+            near = difflib.get_close_matches(name, _TABLES, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "fields stand in a table, such as [engine]"
+            raise InvalidConfigError(field=name, value="unknown", expected="a table, [engine] or [run]", hint=hint)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -167,6 +167,6 @@ def refuse_unknown(given: Mapping[str, object] | Iterable[str], known: list[str]
             raise InvalidConfigError(
                 field=f"{table}.{name}" if table else name,
                 value="unknown",
-                expected=f"a key of [{table}]" if table else f"one of {', '.join(known)}",
+                expected=f"a key of [{table}]" if table else "a key of [engine] or [run]",
                 hint=f"did you mean {near[0]}?" if near else "list them with: hypermm config fields",
             )

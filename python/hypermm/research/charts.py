@@ -206,14 +206,16 @@ def _add_profit(figure: Any, view: RunView) -> None:
             continue
         figure.add_trace(
             go.Scatter(
-                x=clock, y=sign * thin[name], name=label, legend="legend3", mode="lines", line={"width": 1.2, "color": color},
+                x=clock, y=sign * thin[name], name=label, legend="legend3", mode="lines",
+                line={"width": 1.2, "color": color},
                 hovertemplate=f"{label} %{{y:+.2f}}<extra></extra>",
             ),
             row=3, col=1,
         )  # fmt: skip
     figure.add_trace(
         go.Scatter(
-            x=clock, y=thin["profit_usd"], name="profit", legend="legend3", mode="lines", line={"width": 2.4, "color": _INK},
+            x=clock, y=thin["profit_usd"], name="profit", legend="legend3", mode="lines",
+            line={"width": 2.4, "color": _INK},
             hovertemplate="profit %{y:+.2f} USD<extra></extra>",
         ),
         row=3, col=1,
