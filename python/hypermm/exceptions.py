@@ -4,7 +4,7 @@
 
     Exception
     └── HypermmError
-        ├── InvalidInputError(ValueError)       an argument: non-finite, out of range, off the grid, wrong length or type
+        ├── InvalidInputError(ValueError)       an argument: non-finite, out of range, off the grid, wrong length
         ├── InvalidConfigError(ValueError)      a config field: unknown, out of range, of the wrong type or unit
         ├── TimeOrderError(ValueError)          an event earlier than the last one
         ├── SnapshotError(ValueError)           snapshot bytes damaged, foreign or of another version

@@ -45,7 +45,9 @@ pub(crate) fn optional_number(field: &str, value: Option<&Bound<'_, PyAny>>) -> 
 /// Nanoseconds: Python and NumPy integers, neither bools nor floats.
 #[inline]
 pub(crate) fn time_ns(field: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    integer(field, value, "an integer of nanoseconds, 0 to 2^63 − 1", "int(seconds * 1e9) from seconds")
+    const EXPECTED: &str = "an integer of nanoseconds, 0 to 2^63 − 1";
+    let time = integer(field, value, EXPECTED, "int(seconds * 1e9) from seconds")?;
+    if time < 0 { Err(invalid_input(field, value, EXPECTED, "")) } else { Ok(time) }
 }
 
 /// Nanoseconds, or `None`.

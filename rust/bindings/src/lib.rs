@@ -1,10 +1,16 @@
 //! The extension module `hypermm._core`: conversions and exports, one file per layer of the core.
 
+mod access;
 mod config;
-mod detach;
+mod decision;
+
+mod engine;
 mod error;
+mod estimators;
 mod input;
 mod instrument;
+mod pricing;
+mod state;
 mod types;
 
 use pyo3::prelude::*;
@@ -15,5 +21,16 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     types::register(module)?;
     module.add_class::<instrument::PyInstrument>()?;
     config::register(module)?;
+    module.add_class::<decision::PyLevel>()?;
+    module.add_class::<decision::PyQuoteSide>()?;
+    module.add_class::<decision::PyDecision>()?;
+    module.add_class::<engine::PyOpenOrder>()?;
+    module.add_class::<engine::PyQuoteEngine>()?;
+    module.add_class::<engine::PyEmpty>()?;
+    module.add_class::<estimators::PyDriftFilter>()?;
+    module.add_class::<estimators::PyDirectionalFlow>()?;
+    module.add_class::<estimators::PyDepthDecay>()?;
+    module.add_class::<estimators::PyFundingForecast>()?;
+    pricing::register(module)?;
     module.add_function(wrap_pyfunction!(error::_panic, module)?)
 }

@@ -1,0 +1,1290 @@
+"""The Rust core, bound one to one. Import from `hypermm`, not from here.
+
+Everywhere: times are integers of nanoseconds on the receiver's clock (Python or NumPy integers, never floats or
+bools); prices are quote currency, sizes contracts, positions signed contracts (+ = long); "bps" is 1e-4 of mid.
+Columns are one-dimensional: contiguous float64 (times: int64) NumPy memory is read in place, anything else that NumPy
+understands (lists, tuples, float32, strided views, pandas and polars series) is converted once. A refused argument
+raises `InvalidInputError` with ``field``, ``value``, ``expected`` and ``hint`` and changes nothing. Calls on one
+object never wait for one another: the second of two at once raises `EngineBusyError`. Section numbers are those of
+``rust/core/MODEL.md``.
+"""
+
+import enum
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ConfigField",
+    "Decision",
+    "DepthDecay",
+    "DirectionalFlow",
+    "DriftFilter",
+    "EngineConfig",
+    "FundingForecast",
+    "Instrument",
+    "InventoryRisk",
+    "Level",
+    "OpenOrder",
+    "OrderStatus",
+    "QuoteEngine",
+    "QuoteSide",
+    "QuoteStatus",
+    "Side",
+    "_Empty",
+    "_panic",
+    "drift_shift",
+    "expected_pnl",
+    "fill_probability",
+    "flow_shift",
+    "glft_half_spread",
+    "merge_levels",
+    "optimal_size",
+]
+
+_Number: TypeAlias = SupportsFloat | SupportsIndex
+_Time: TypeAlias = SupportsIndex
+_Identifier: TypeAlias = SupportsIndex | str
+_Column: TypeAlias = npt.ArrayLike
+_Floats: TypeAlias = npt.NDArray[np.float64]
+
+class Side(enum.Enum):
+    """Direction of an order, a fill or an aggressor; the value is its sign."""
+
+    BUY = 1
+    SELL = -1
+
+class OrderStatus(enum.Enum):
+    """Where an order of ours stands; CANCELED, REJECTED and FILLED are dead, all others count as live."""
+
+    PENDING = "pending"
+    OPEN = "open"
+    CANCEL_PENDING = "cancel_pending"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    FILLED = "filled"
+    UNKNOWN = "unknown"
+
+class QuoteStatus(enum.Enum):
+    """What a quote could do with the book it had; only QUOTING comes with levels."""
+
+    QUOTING = "quoting"
+    NO_BOOK = "no_book"
+    ONE_SIDED = "one_sided"
+    CROSSED = "crossed"
+    STALE = "stale"
+
+@final
+class Instrument:
+    """Facts of one perpetual contract, as the venue publishes them; frozen.
+
+    Args:
+        coin: Venue symbol such as ``ETH`` or ``dex:COIN``.
+        size_decimals: Decimal places of a size, 0 to 6.
+        max_leverage: Largest leverage the venue grants, 1 or more.
+        min_notional: Smallest order value, USD, 0 or more.
+        funding_interval_s: Seconds between funding settlements, above 0.
+
+    Raises:
+        InvalidInputError: An argument is out of range.
+    """
+
+    def __new__(
+        cls,
+        coin: str,
+        size_decimals: SupportsIndex,
+        max_leverage: SupportsIndex,
+        *,
+        min_notional: _Number = 10.0,
+        funding_interval_s: _Number = 3600.0,
+    ) -> Instrument: ...
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def size_decimals(self) -> int:
+        """Decimal places of a size."""
+
+    @property
+    def max_leverage(self) -> int:
+        """Largest leverage the venue grants."""
+
+    @property
+    def min_notional(self) -> float:
+        """Smallest order value, USD."""
+
+    @property
+    def funding_interval_s(self) -> float:
+        """Seconds between funding settlements."""
+
+    def price_increment_at(self, price: _Number) -> float:
+        """Distance between neighboring valid prices at `price`, quote currency.
+
+        A price is valid when it is an integer, or has at most 5 significant figures and at most
+        ``6 - size_decimals`` decimals.
+        """
+
+    def round_price(self, price: _Number, side: Side) -> float:
+        """The nearest valid price that is not worse for us: down for a buy, up for a sell."""
+
+    def round_size(self, size: _Number) -> float:
+        """`size` (0 or more, contracts) rounded down to whole lots."""
+
+    def __copy__(self) -> Instrument: ...
+    def __deepcopy__(self, memo: Any, /) -> Instrument: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[str, int, int], dict[str, float]]: ...
+
+@final
+class ConfigField:
+    """One row of the table of configuration fields."""
+
+    @property
+    def name(self) -> str:
+        """Key, the same in Python, TOML and JSON."""
+
+    @property
+    def kind(self) -> Literal["float", "optional_float", "integer", "bool"]:
+        """Type of the value; "optional_float" may be None."""
+
+    @property
+    def unit(self) -> str:
+        """Unit; "1" for a pure number."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest legal value."""
+
+    @property
+    def default(self) -> float | int | bool | None:
+        """Default; None when the engine derives it."""
+
+    @property
+    def text(self) -> str:
+        """What it is."""
+
+    @property
+    def too_high(self) -> str:
+        """What happens when it is too high."""
+
+    @property
+    def too_low(self) -> str:
+        """What happens when it is too low."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class EngineConfig:
+    """Every number the engine is tuned by; frozen. `EngineConfig.fields()` is the table it comes from.
+
+    Args: one for each field, all optional. Unknown names, values out of range, of the wrong type, NaN, and values
+    that contradict one another (``horizon_min_s > horizon_max_s``, ``clip > max_position``) raise
+    `InvalidConfigError` naming the field.
+    """
+
+    __signature__: ClassVar[inspect.Signature]
+    def __new__(
+        cls,
+        max_position: _Number = 1.0,
+        risk_aversion: _Number = 0.03,
+        inventory_curvature: _Number = 4.0,
+        clip: _Number | None = None,
+        levels: SupportsIndex = 6,
+        level_spacing_bps: _Number = 1.0,
+        level_growth: _Number = 1.5,
+        drift_mean_reversion_per_s: _Number = 0.02,
+        drift_deviation_ratio: _Number = 0.05,
+        max_gain: _Number = 0.9,
+        fill_gain: _Number = 0.02,
+        flow_gain: _Number = 0.02,
+        funding_gain: _Number = 0.005,
+        arrival_rate: _Number = 0.3,
+        depth_decay: _Number = 0.5,
+        depth_decay_half_life_s: _Number = 3600.0,
+        volatility: _Number = 1.5,
+        volatility_ratio_exponent: _Number = 0.5,
+        informed_volatility: _Number = 0.0,
+        horizon_min_s: _Number = 2.0,
+        horizon_max_s: _Number = 600.0,
+        flow_shift_memory_s: _Number = 120.0,
+        maker_fee_bps: _Number = 1.5,
+        taker_fee_bps: _Number = 4.5,
+        adverse_selection_ratio: _Number = 0.5,
+        tail_factor: _Number = 0.1,
+        request_price_usd: _Number = 5e-05,
+        quota_weight_bps: _Number = 0.05,
+        cost_bound_bps: _Number = 20.0,
+        queue_exponent: _Number = 1.0,
+        book_stale_s: _Number = 5.0,
+        terminal_penalty: bool = False,
+    ) -> EngineConfig: ...
+    def replace(self, **changes: float | None) -> EngineConfig:
+        """A copy with the named fields changed, checked like a new one."""
+
+    def to_dict(self) -> dict[str, float | int | bool | None]:
+        """Every field by name, in the order of the table; ``EngineConfig(**config.to_dict()) == config``."""
+
+    @staticmethod
+    def fields() -> tuple[ConfigField, ...]:
+        """The table of fields, in declaration order."""
+
+    def __copy__(self) -> EngineConfig: ...
+    def __deepcopy__(self, memo: Any, /) -> EngineConfig: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, float | int | bool | None]]: ...
+    @property
+    def max_position(self) -> float:
+        """Hard cap of |position|, q_max. Margin can only lower it.
+
+        Unit: contracts. Range: 1e-09 to 1e+12. Too high: one trend can cost more than planned. Too low: the ladder
+        holds few clips and dies early.
+        """
+
+    @property
+    def risk_aversion(self) -> float:
+        """Risk aversion γ₀ per clip.
+
+        Unit: 1/bps per clip. Range: 1e-06 to 10. Too high: too wide and thin. Too low: too exposed in a trend.
+        """
+
+    @property
+    def inventory_curvature(self) -> float:
+        """β of γ(x) = γ₀(1 + βx²).
+
+        Unit: 1. Range: 0 to 100. Too high: cuts off early. Too low: little protection near the cap.
+        """
+
+    @property
+    def clip(self) -> float | None:
+        """Size of one order; unset: max_position/20 but at least 1.1 × the venue's minimum, taken at the first book.
+
+        Unit: contracts. Range: 1e-09 to 1e+12. Too high: few, coarse orders. Too low: orders below the venue's
+        minimum are merged deeper.
+        """
+
+    @property
+    def levels(self) -> int:
+        """Most levels a side.
+
+        Unit: 1. Range: 1 to 32. Too high: more requests for little fill. Too low: less depth in a sweep.
+        """
+
+    @property
+    def level_spacing_bps(self) -> float:
+        """Distance d₁ of the second level from the first.
+
+        Unit: bps. Range: 1e-06 to 1000. Too high: deep levels never fill. Too low: levels merge on one tick.
+        """
+
+    @property
+    def level_growth(self) -> float:
+        """Growth g of the spacing: d_i = d₁(gⁱ − 1)/(g − 1).
+
+        Unit: 1. Range: 1 to 10. Too high: deep levels never fill. Too low: a sweep takes the whole ladder at once.
+        """
+
+    @property
+    def drift_mean_reversion_per_s(self) -> float:
+        """κ_μ of the OU drift. Unit: 1/s. Range: 1e-05 to 10. Too high: misses trends. Too low: sticks."""
+
+    @property
+    def drift_deviation_ratio(self) -> float:
+        """Stationary drift deviation √P∞ as a share of σ per √s.
+
+        Unit: 1/√s. Range: 1e-06 to 10. Too high: over-reacts. Too low: sluggish.
+        """
+
+    @property
+    def max_gain(self) -> float:
+        """K_max: largest gain one observation from the prior may have.
+
+        Unit: 1. Range: 1e-06 to 0.999. Too high: one signal can dominate. Too low: strong signals are muted.
+        """
+
+    @property
+    def fill_gain(self) -> float:
+        """K0 of an own fill before calibration; 0 silences it.
+
+        Unit: 1. Range: 0 to 0.9. Too high: single fills swing the drift. Too low: fills do not inform the drift.
+        """
+
+    @property
+    def flow_gain(self) -> float:
+        """K0 of the 30 s flow before calibration; 0 silences it.
+
+        Unit: 1. Range: 0 to 0.9. Too high: chases noise in the tape. Too low: flow does not inform the drift.
+        """
+
+    @property
+    def funding_gain(self) -> float:
+        """K0 of the funding z-score before calibration; 0 silences it.
+
+        Unit: 1. Range: 0 to 0.9. Too high: normal funding moves quotes. Too low: extreme funding is ignored.
+        """
+
+    @property
+    def arrival_rate(self) -> float:
+        """Prior rate Λ of aggressor events a side, with the weight of one event.
+
+        Unit: 1/s. Range: 0.0001 to 10000. Too high: expects fills that do not come. Too low: under-prices the first
+        minutes' flow.
+        """
+
+    @property
+    def depth_decay(self) -> float:
+        """Prior mean of k, how fast aggressive flow thins with depth, with the weight of half an event.
+
+        Unit: 1/bps. Range: 0.001 to 50. Too high: too tight at first. Too low: too wide at first.
+        """
+
+    @property
+    def depth_decay_half_life_s(self) -> float:
+        """Half-life of the evidence on reach.
+
+        Unit: s. Range: 10 to 1e+07. Too high: slow to follow a new regime. Too low: noisy k.
+        """
+
+    @property
+    def volatility(self) -> float:
+        """Prior σ₀, with the weight of 20 s.
+
+        Unit: bps/√s. Range: 0.001 to 1000. Too high: too wide at first. Too low: too tight at first.
+        """
+
+    @property
+    def volatility_ratio_exponent(self) -> float:
+        """ν of σ_eff = σ·max(1, (σ₃₀/σ₃₀₀)^ν).
+
+        Unit: 1. Range: 0 to 2. Too high: spikes widen too much. Too low: under-reacts to a burst.
+        """
+
+    @property
+    def informed_volatility(self) -> float:
+        """c_I of σ_eff: share of informed flow in variance; 0 until fitted.
+
+        Unit: 1. Range: 0 to 10. Too high: widens on any imbalance. Too low: ignores informed flow.
+        """
+
+    @property
+    def horizon_min_s(self) -> float:
+        """Lower bound of the horizon τ.
+
+        Unit: s. Range: 0.1 to 3600. Too high: too much weight on drift in fast markets. Too low: inventory is
+        hardly priced.
+        """
+
+    @property
+    def horizon_max_s(self) -> float:
+        """Upper bound of the horizon τ.
+
+        Unit: s. Range: 0.1 to 86400. Too high: thin markets carry large penalties. Too low: slow markets look
+        riskless.
+        """
+
+    @property
+    def flow_shift_memory_s(self) -> float:
+        """τ_f: how long a flow imbalance lasts.
+
+        Unit: s. Range: 1 to 86400. Too high: chases flow. Too low: ignores flow.
+        """
+
+    @property
+    def maker_fee_bps(self) -> float:
+        """Maker fee, negative = rebate. A rebate counts as a negative cost.
+
+        Unit: bps. Range: -10 to 100. Too high: too wide. Too low: quotes below cost.
+        """
+
+    @property
+    def taker_fee_bps(self) -> float:
+        """Taker fee, used by terminal_penalty only.
+
+        Unit: bps. Range: -10 to 100. Too high: unwinds too early before a settlement. Too low: carries inventory
+        into settlement.
+        """
+
+    @property
+    def adverse_selection_ratio(self) -> float:
+        """a₀: adverse move per unit of toxicity in units of σ_eff√10.
+
+        Unit: 1. Range: 0 to 10. Too high: backs away from one-sided flow. Too low: picked off by informed flow.
+        """
+
+    @property
+    def tail_factor(self) -> float:
+        """κ_tail: how much excess kurtosis raises adverse selection.
+
+        Unit: 1. Range: 0 to 5. Too high: too wide after one jump. Too low: under-estimates fat tails.
+        """
+
+    @property
+    def request_price_usd(self) -> float:
+        """λ₀: price of one request at half quota.
+
+        Unit: USD. Range: 0 to 0.0005. Too high: stops refreshing quotes. Too low: burns the quota.
+        """
+
+    @property
+    def quota_weight_bps(self) -> float:
+        """w_q: widening per unit of 1/h − 1.
+
+        Unit: bps. Range: 0 to 10. Too high: too wide when the quota is low. Too low: quota does not widen.
+        """
+
+    @property
+    def cost_bound_bps(self) -> float:
+        """Bound on log-odds + quota + mark-up + race.
+
+        Unit: bps. Range: 0 to 1000. Too high: quotes leave the market. Too low: protection is cut off.
+        """
+
+    @property
+    def queue_exponent(self) -> float:
+        """α of the queue factor (1 + ahead/z̄)^−α; 1 until fitted.
+
+        Unit: 1. Range: 0 to 10. Too high: expects no fill behind a queue. Too low: expects fills a queue takes
+        first.
+        """
+
+    @property
+    def book_stale_s(self) -> float:
+        """Age at which a book is not quoted on.
+
+        Unit: s. Range: 0.05 to 3600. Too high: quotes on old prices. Too low: stops quoting between updates.
+        """
+
+    @property
+    def terminal_penalty(self) -> bool:
+        """Adds the cost of unwinding before the next settlement to the inventory penalty.
+
+        Unit: 1. Range: 0 to 1. Too high: unwinds early. Too low: carries inventory into settlement.
+        """
+
+@final
+class Level:
+    """One level of a side; frozen."""
+
+    def __new__(
+        cls,
+        price: float,
+        size: float,
+        depth_bps: float,
+        fill_probability: float,
+        expected_edge_bps: float,
+        expected_pnl_bps: float,
+        reduce_only: bool,
+    ) -> Level: ...
+    @property
+    def price(self) -> float:
+        """Price, quote currency."""
+
+    @property
+    def size(self) -> float:
+        """Size, contracts."""
+
+    @property
+    def depth_bps(self) -> float:
+        """Distance from mid, bps, + = away from the other side."""
+
+    @property
+    def fill_probability(self) -> float:
+        """Probability of a fill within the order's expected life."""
+
+    @property
+    def expected_edge_bps(self) -> float:
+        """Expected edge over 10 s after costs, bps."""
+
+    @property
+    def expected_pnl_bps(self) -> float:
+        """Fill probability times margin after the inventory penalty, bps."""
+
+    @property
+    def reduce_only(self) -> bool:
+        """The cumulative size up to here only closes the position."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[float, float, float, float, float, float, bool]: ...
+
+@final
+class QuoteSide:
+    """One side of a decision, best level first; frozen. Columns have shape ``(len(side),)``.
+
+    Columns are read-only NumPy arrays that own their memory, made when first asked for.
+    """
+
+    @property
+    def prices(self) -> _Floats:
+        """Prices, quote currency."""
+
+    @property
+    def sizes(self) -> _Floats:
+        """Sizes, contracts."""
+
+    @property
+    def depth_bps(self) -> _Floats:
+        """Distance from mid, bps, + = away from the other side."""
+
+    @property
+    def fill_probability(self) -> _Floats:
+        """Probability of a fill within the order's expected life, 1e-4 to 1 (section 5)."""
+
+    @property
+    def expected_edge_bps(self) -> _Floats:
+        """Depth + sgn·μ̂T(10 s) − adverse selection − fee − race, bps: comparable with the realized edge at 10 s."""
+
+    @property
+    def expected_pnl_bps(self) -> _Floats:
+        """P·(margin − inventory penalty), bps."""
+
+    @property
+    def reduce_only(self) -> npt.NDArray[np.bool_]:
+        """Cumulative size up to here is at most |position|, on the closing side."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: SupportsIndex, /) -> Level: ...
+    def __iter__(self) -> Iterator[Level]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Decision:
+    """A quote cycle's answer; frozen, comparable, picklable."""
+
+    @property
+    def time_ns(self) -> int:
+        """Time it was made for, ns."""
+
+    @property
+    def status(self) -> QuoteStatus:
+        """Whether the book could be quoted on; without QUOTING both sides are empty."""
+
+    @property
+    def bids(self) -> QuoteSide:
+        """Our bids, best (highest) first."""
+
+    @property
+    def asks(self) -> QuoteSide:
+        """Our asks, best (lowest) first."""
+
+    @property
+    def mid_price(self) -> float:
+        """Mid price; 0 without a two-sided book."""
+
+    @property
+    def reservation_price(self) -> float:
+        """mid·(1 + 1e-4·r), r = D − R(x) − C + F (section 4); 0 without a two-sided book."""
+
+    @property
+    def target_inventory(self) -> float:
+        """R⁻¹(D − C + F)·max_position, contracts: the inventory at which quotes stand symmetric."""
+
+    @property
+    def drift_bps_per_s(self) -> float:
+        """Drift estimate μ̂, bps/s."""
+
+    @property
+    def drift_variance(self) -> float:
+        """Posterior variance P of the drift, (bps/s)²."""
+
+    @property
+    def position(self) -> float:
+        """Signed position the ladder was made for, contracts."""
+
+    def explain(self, level: SupportsIndex = 0) -> dict[str, dict[str, float]]:
+        """Every additive term of the prices of one level.
+
+        Args:
+            level: 0 to 31, 0 = best.
+
+        Returns:
+            ``{"bid": terms, "ask": terms}``; each side's terms are bps of mid by name, and ``"price"``:
+            ``mid_price * (1 + 1e-4 * sum of the other terms) == price`` to 1e-9 relative. A side without that
+            level is empty.
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class OpenOrder:
+    """One order of ours that is not known to be dead; frozen."""
+
+    @property
+    def order_id(self) -> int | str:
+        """Our name for it, as it was given."""
+
+    @property
+    def status(self) -> OrderStatus:
+        """Its state."""
+
+    @property
+    def side(self) -> Side:
+        """Its side."""
+
+    @property
+    def price(self) -> float:
+        """Its limit price, quote currency."""
+
+    @property
+    def remaining_size(self) -> float:
+        """What can still fill, contracts."""
+
+    @property
+    def placed_ns(self) -> int:
+        """When the engine first heard of it, ns."""
+
+    @property
+    def ahead(self) -> float:
+        """Size that stands before it in the queue at its price, contracts."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class QuoteEngine:
+    """The quoting model of one instrument: events in, ladders out. No clock, no I/O, no randomness.
+
+    Args:
+        instrument: Facts of the contract.
+        config: Configuration; the defaults when None.
+
+    Every ``on_*`` method takes the receiver's clock first. Equal times are legal; an earlier one raises
+    `TimeOrderError`; a first time between 1e9 and 1e17 is refused because it looks like seconds, milliseconds or
+    microseconds. After any refusal the state is what it was before. Pickling and copying go through `snapshot`.
+    """
+
+    def __new__(cls, instrument: Instrument, config: EngineConfig | None = None) -> QuoteEngine: ...
+    def on_book(
+        self, time_ns: _Time, bid_prices: _Column, bid_sizes: _Column, ask_prices: _Column, ask_sizes: _Column
+    ) -> None:
+        """Takes in a whole book.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            bid_prices: Shape (n,), best first, strictly falling, on the price grid; may be empty.
+            bid_sizes: Shape (n,), contracts, above 0.
+            ask_prices: Shape (m,), best first, strictly rising, on the price grid; may be empty.
+            ask_sizes: Shape (m,), contracts, above 0.
+
+        Raises:
+            InvalidInputError: Lengths differ, a number is not finite and positive, off the grid or out of order, or
+                the snapshot is crossed in itself.
+            TimeOrderError: `time_ns` is earlier than the last event.
+        """
+
+    def on_best(
+        self,
+        time_ns: _Time,
+        bid_price: _Number | None,
+        bid_size: _Number | None,
+        ask_price: _Number | None,
+        ask_size: _Number | None,
+    ) -> None:
+        """Takes in the best bid and offer between books; None and None is an empty side.
+
+        A book crossed by the overlay of the two streams is no error: the quote's status is CROSSED until they agree.
+        """
+
+    def on_trade(
+        self, time_ns: _Time, price: _Number, size: _Number, aggressor: Side, *, exchange_time_ns: _Time | None = None
+    ) -> None:
+        """Takes in one print of the public tape.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            price: On the price grid.
+            size: Contracts, above 0.
+            aggressor: Side of the taker.
+            exchange_time_ns: Venue's timestamp; prints with one timestamp and side are one aggressor event
+                (section 2). The receive time stands in for it.
+        """
+
+    def on_trades(
+        self,
+        times: _Column,
+        prices: _Column,
+        sizes: _Column,
+        aggressors: Sequence[Side] | npt.NDArray[np.integer[Any]],
+        *,
+        exchange_times: _Column | None = None,
+    ) -> None:
+        """Takes in many prints, all or none; the same as `on_trade` for each.
+
+        Args:
+            times: Shape (n,), integer ns, not falling.
+            prices: Shape (n,).
+            sizes: Shape (n,).
+            aggressors: n members of `Side`, or an integer array of +1 (buy) and −1 (sell).
+            exchange_times: Shape (n,), integer ns, or None.
+
+        Long arrays are worked through without the interpreter: other threads run meanwhile.
+        """
+
+    def on_context(
+        self,
+        time_ns: _Time,
+        mark_price: _Number | None = None,
+        oracle_price: _Number | None = None,
+        funding_rate: _Number | None = None,
+        predicted_funding: _Number | None = None,
+        next_settlement_ns: _Time | None = None,
+        open_interest: _Number | None = None,
+    ) -> None:
+        """Takes in what the venue says of the contract; None is no news.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            mark_price: Above 0.
+            oracle_price: Above 0.
+            funding_rate: Fraction per interval, + = longs pay.
+            predicted_funding: Fraction per interval.
+            next_settlement_ns: Time of the next settlement, ns.
+            open_interest: Contracts, 0 or more.
+        """
+
+    def on_order(
+        self,
+        time_ns: _Time,
+        order_id: _Identifier,
+        status: OrderStatus,
+        side: Side,
+        price: _Number,
+        remaining_size: _Number,
+    ) -> None:
+        """Takes in the state of one of our orders. Feeds order life, queue, reach censoring and the cap.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            order_id: Integer from 0 to 2^64 − 1, or text; the same name means the same order.
+            status: Its state now. Everything not known to be dead counts against the cap.
+            side: Its side.
+            price: Its limit price, on the grid.
+            remaining_size: What is left of it, contracts.
+        """
+
+    def on_fill(
+        self,
+        time_ns: _Time,
+        side: Side,
+        price: _Number,
+        size: _Number,
+        *,
+        order_id: _Identifier | None = None,
+        fill_id: _Identifier | None = None,
+        fee: _Number | None = None,
+    ) -> bool:
+        """Takes in a fill of ours; the position moves once for each `fill_id`.
+
+        Returns:
+            False for a `fill_id` seen before, which changes nothing.
+        """
+
+    def on_position(self, time_ns: _Time, position: _Number, *, entry_price: _Number | None = None) -> float:
+        """Replaces our position by the venue's truth.
+
+        Returns:
+            The difference, new − old, contracts.
+        """
+
+    def on_quota(self, time_ns: _Time, requests_remaining: _Number, requests_last_day: _Number) -> None:
+        """Takes in the request quota (section 9); never called, requests cost nothing."""
+
+    def observe(self, time_ns: _Time, drift_bps_per_s: _Number, variance: _Number, *, name: str = "external") -> None:
+        """Any outside signal joins the drift filter (section 1).
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            drift_bps_per_s: Observed drift, bps/s, bullish-positive.
+            variance: Its error variance, (bps/s)², above 0.
+            name: Source under which innovation statistics are kept.
+        """
+
+    def update_config(self, config: EngineConfig) -> None:
+        """Changes the configuration between quotes; keeps all that was learned."""
+
+    def quote(self, time_ns: _Time) -> Decision:
+        """The ladder for `time_ns`; changes nothing that a later quote returns.
+
+        Without a usable book the decision says so in its status and both sides are empty.
+        """
+
+    @property
+    def position(self) -> float:
+        """Signed position, contracts, + = long."""
+
+    @property
+    def now_ns(self) -> int | None:
+        """Time of the last event, ns; None before the first."""
+
+    @property
+    def mid_price(self) -> float | None:
+        """Mid price; None without a two-sided book."""
+
+    @property
+    def open_orders(self) -> list[OpenOrder]:
+        """Our orders not known to be dead."""
+
+    @property
+    def instrument(self) -> Instrument:
+        """Facts of the contract."""
+
+    @property
+    def config(self) -> EngineConfig:
+        """Configuration in force."""
+
+    def copy(self) -> QuoteEngine:
+        """An engine of its own with the same state."""
+
+    def snapshot(self) -> bytes:
+        """All learned state as versioned bytes."""
+
+    @classmethod
+    def restore(cls, state: bytes, *, config: EngineConfig | None = None) -> QuoteEngine:
+        """An engine that goes on as if never stopped, bit for bit; `config` replaces the stored one.
+
+        Raises:
+            SnapshotError: The bytes are foreign, damaged or of another version.
+        """
+
+    def __copy__(self) -> QuoteEngine: ...
+    def __deepcopy__(self, memo: Any, /) -> QuoteEngine: ...
+
+@final
+class DriftFilter:
+    """Scalar Kalman filter of an OU drift, exact for any gap between times (section 1).
+
+    dμ = −κ_μ·μ·dt + σ_μ·dW; starts at mean 0 and the stationary variance: there is no warm-up.
+
+    Args:
+        mean_reversion_per_s: κ_μ, 1/s, above 0.
+        drift_deviation_bps_per_s: √P∞, bps/s, above 0.
+    """
+
+    def __new__(
+        cls, mean_reversion_per_s: _Number = 0.02, drift_deviation_bps_per_s: _Number = 0.075
+    ) -> DriftFilter: ...
+    def predict(self, time_ns: _Time) -> None:
+        """Steps to `time_ns`: mean ← φ·mean, P ← φ²P + P∞(1 − φ²), φ = exp(−κ_μ·dt)."""
+
+    def observe(self, time_ns: _Time, drift_bps_per_s: _Number, variance: _Number, *, name: str = "external") -> None:
+        """Steps to `time_ns` and takes in drift = μ + noise; `variance` (bps/s)², above 0."""
+
+    def observe_many(self, times_ns: _Column, drifts: _Column, variances: _Column, *, name: str = "external") -> None:
+        """`observe` for each row of columns of shape (n,), all or none."""
+
+    def observe_features(
+        self,
+        time_ns: _Time,
+        values: _Column,
+        covariance: npt.ArrayLike,
+        noise_memory_s: _Column,
+        *,
+        name: str = "features",
+    ) -> None:
+        """Whitens slow, correlated features, fuses them by generalized least squares, takes in the one result.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            values: Shape (n,), drift readings, bps/s; NaN where one is missing. n stays the same from call to call.
+            covariance: Shape (n, n), error covariance without the common drift variance, (bps/s)².
+            noise_memory_s: Shape (n,), how long each feature's error lasts, s, 0 or more.
+            name: Source under which innovation statistics are kept.
+        """
+
+    @property
+    def mean(self) -> float:
+        """Posterior mean μ̂, bps/s."""
+
+    @property
+    def variance(self) -> float:
+        """Posterior variance P, (bps/s)²."""
+
+    @property
+    def stationary_variance(self) -> float:
+        """P∞, (bps/s)²."""
+
+    @property
+    def time_ns(self) -> int | None:
+        """Time the posterior stands at; None before the first step."""
+
+    @property
+    def log_likelihood(self) -> float:
+        """Sum over all sources of −½(ln 2πS + ν²/S)."""
+
+    @property
+    def innovations(self) -> dict[str, dict[str, float]]:
+        """By source: ``count``, ``mean`` (bps/s), ``nis`` (1 when consistent), ``log_likelihood``."""
+
+    def displacement(self, horizon_s: _Number) -> float:
+        """Expected displacement μ̂·T(h), bps, T(h) = (1 − exp(−κ_μ·h))/κ_μ."""
+
+    def displacement_variance(self, horizon_s: _Number, volatility: _Number) -> float:
+        """Variance v(h) of the displacement, bps²; `volatility` in bps/√s."""
+
+    def reset(self) -> None:
+        """Back to the prior."""
+
+    def snapshot(self) -> bytes:
+        """The state as versioned bytes."""
+
+    @classmethod
+    def restore(cls, state: bytes) -> DriftFilter:
+        """The filter of a snapshot; `SnapshotError` for foreign or damaged bytes."""
+
+    def copy(self) -> DriftFilter:
+        """A filter of its own with the same state."""
+
+    def __copy__(self) -> DriftFilter: ...
+    def __deepcopy__(self, memo: Any, /) -> DriftFilter: ...
+
+@final
+class DirectionalFlow:
+    """Rates of aggressor events by side, bias-corrected from the first second (section 2).
+
+    Args:
+        arrival_rate: Prior rate a side, 1/s, above 0, with the weight of one event.
+        window_s: Time constant, s, above 0.
+    """
+
+    def __new__(cls, arrival_rate: _Number = 0.3, window_s: _Number = 120.0) -> DirectionalFlow: ...
+    def update(self, time_ns: _Time, aggressor: Side) -> None:
+        """Counts one aggressor event."""
+
+    def update_many(self, times_ns: _Column, aggressors: Sequence[Side] | npt.NDArray[np.integer[Any]]) -> None:
+        """`update` for each row, all or none."""
+
+    def rates(self, time_ns: _Time) -> tuple[float, float]:
+        """(Λ_b: sells hitting bids, Λ_a: buys lifting asks), 1/s."""
+
+    def imbalance(self, time_ns: _Time) -> float:
+        """(Λ_b − Λ_a)/(Λ_b + Λ_a), −1 to 1, + when sells dominate."""
+
+    def informed_fraction(self, time_ns: _Time) -> float:
+        """|imbalance| above the noise of balanced flow, 0 to 1."""
+
+    def toxicity(self, time_ns: _Time) -> tuple[float, float]:
+        """One-sided parts of the informed fraction: against our bids, against our asks."""
+
+    def reset(self) -> None:
+        """Back to the prior."""
+
+    def snapshot(self) -> bytes:
+        """The state as versioned bytes."""
+
+    @classmethod
+    def restore(cls, state: bytes) -> DirectionalFlow:
+        """The estimator of a snapshot; `SnapshotError` for foreign or damaged bytes."""
+
+    def copy(self) -> DirectionalFlow:
+        """An estimator of its own with the same state."""
+
+    def __copy__(self) -> DirectionalFlow: ...
+    def __deepcopy__(self, memo: Any, /) -> DirectionalFlow: ...
+
+@final
+class DepthDecay:
+    """How fast aggressive flow of one side thins with depth: λ(δ) = A·exp(−k·δ) (section 2).
+
+    Args:
+        depth_decay: Prior mean of k, 1/bps, with the weight of half an event.
+        arrival_rate: Prior rate of events at the mid, 1/s.
+        half_life_s: Half-life of the evidence, s.
+    """
+
+    def __new__(
+        cls, depth_decay: _Number = 0.5, arrival_rate: _Number = 0.3, half_life_s: _Number = 3600.0
+    ) -> DepthDecay: ...
+    def update(self, time_ns: _Time, reach_bps: _Number, threshold_bps: _Number, *, censored: bool = False) -> None:
+        """Adds one aggressor event.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            reach_bps: Distance of its worst print from the mid before it, bps.
+            threshold_bps: d₀, 0 or more: reaches below teach nothing of k.
+            censored: The last thing it took was our own order, so its true reach is unknown.
+        """
+
+    def update_many(
+        self,
+        times_ns: _Column,
+        reaches_bps: _Column,
+        threshold_bps: _Number | _Column,
+        censored: npt.ArrayLike | None = None,
+    ) -> None:
+        """`update` for each row, all or none; `threshold_bps` is one number or shape (n,), `censored` bools (n,)."""
+
+    @property
+    def depth_decay(self) -> float:
+        """k, 1/bps, 1e-3 to 50."""
+
+    @property
+    def confidence(self) -> float:
+        """1/(1 + cv): 0.41 with the prior alone, towards 1 with evidence."""
+
+    def rate(self, time_ns: _Time) -> float:
+        """Λ₀: rate of events beyond the threshold, 1/s."""
+
+    def intensity_at_mid(self, time_ns: _Time) -> float:
+        """A = Λ₀·exp(k·d₀), 1/s."""
+
+    def reset(self) -> None:
+        """Back to the prior."""
+
+    def snapshot(self) -> bytes:
+        """The state as versioned bytes."""
+
+    @classmethod
+    def restore(cls, state: bytes) -> DepthDecay:
+        """The estimator of a snapshot; `SnapshotError` for foreign or damaged bytes."""
+
+    def copy(self) -> DepthDecay:
+        """An estimator of its own with the same state."""
+
+    def __copy__(self) -> DepthDecay: ...
+    def __deepcopy__(self, memo: Any, /) -> DepthDecay: ...
+
+@final
+class FundingForecast:
+    """Forecast of the next funding rate and the carry of discrete settlements (section 6).
+
+    Args:
+        interval_s: Seconds between settlements, 1 to 1e9.
+    """
+
+    def __new__(cls, interval_s: _Number = 3600.0) -> FundingForecast: ...
+    def update(
+        self,
+        time_ns: _Time,
+        funding_rate: _Number | None = None,
+        predicted_funding: _Number | None = None,
+        next_settlement_ns: _Time | None = None,
+    ) -> None:
+        """Takes in news; None is no news. Rates are fractions per interval, + = longs pay."""
+
+    def forecast_bps(self, time_ns: _Time) -> float:
+        """Forecast f̂ of the rate charged at the next settlement, bps; 0 before any news."""
+
+    def expected_settlements(self, time_ns: _Time, horizon_s: _Number) -> float:
+        """N(τ) = exp(−s/τ)/(1 − exp(−I/τ)): settlements in an exponential holding time of mean `horizon_s`."""
+
+    def carry_bps(self, time_ns: _Time, horizon_s: _Number) -> float:
+        """C = f̂·N(τ), bps: what holding one more contract costs, negative when it earns."""
+
+    def z_score(self, time_ns: _Time) -> float | None:
+        """Deviations of the forecast from its mean of a day; None while it has shown no spread."""
+
+    def reset(self) -> None:
+        """Back to before any news."""
+
+    def snapshot(self) -> bytes:
+        """The state as versioned bytes."""
+
+    @classmethod
+    def restore(cls, state: bytes) -> FundingForecast:
+        """The forecast of a snapshot; `SnapshotError` for foreign or damaged bytes."""
+
+    def copy(self) -> FundingForecast:
+        """A forecast of its own with the same state."""
+
+    def __copy__(self) -> FundingForecast: ...
+    def __deepcopy__(self, memo: Any, /) -> FundingForecast: ...
+
+@final
+class InventoryRisk:
+    """The inventory penalty R(x) = N·γ₀·v·s_a·x·(1 + βx²), its potential and inverse (section 3); frozen.
+
+    Args:
+        risk_aversion: γ₀ per clip, 1/bps, above 0.
+        inventory_curvature: β, 0 or more.
+        clips: N = max_position/clip, above 0.
+        displacement_variance: v(τ), bps², 0 or more; the default is 1.5 bps/√s over 30 s.
+        validity_factor: s_a, above 0.
+
+    Methods take a number and return a float, or take shape (n,) and return shape (n,), read-only.
+    """
+
+    def __new__(
+        cls,
+        risk_aversion: _Number = 0.03,
+        inventory_curvature: _Number = 4.0,
+        clips: _Number = 20.0,
+        displacement_variance: _Number = 67.5,
+        validity_factor: _Number = 1.0,
+    ) -> InventoryRisk: ...
+    @overload
+    def penalty(self, x: _Number) -> float: ...
+    @overload
+    def penalty(self, x: _Column) -> _Floats:
+        """R(x), bps: the price of one contract more at inventory fraction x = position/max_position."""
+
+    @overload
+    def inverse(self, margin_bps: _Number) -> float: ...
+    @overload
+    def inverse(self, margin_bps: _Column) -> _Floats:
+        """R⁻¹(m), the inventory fraction whose penalty is m bps, not clamped."""
+
+    @overload
+    def potential(self, x: _Number) -> float: ...
+    @overload
+    def potential(self, x: _Column) -> _Floats:
+        """Φ(x) = ∫₀ˣ R, bps."""
+
+    @overload
+    def slope(self, x: _Number) -> float: ...
+    @overload
+    def slope(self, x: _Column) -> _Floats:
+        """R′(x), bps per unit of x."""
+
+    @staticmethod
+    def horizon(
+        volatility: _Number,
+        bid_decay: _Number,
+        ask_decay: _Number,
+        bid_intensity: _Number,
+        ask_intensity: _Number,
+        risk_aversion: _Number,
+        *,
+        minimum_s: _Number = 2.0,
+        maximum_s: _Number = 600.0,
+    ) -> float:
+        """The horizon τ, s, of GLFT: (1/σ)·√((1 + γ₀/k)^(1 + k/γ₀)/(2kLγ₀)), within the bounds.
+
+        σ bps/√s; k the mean of the decays, 1/bps; L the geometric mean of the intensities at the mid, 1/s.
+        """
+
+    @staticmethod
+    def validity(
+        volatility: _Number, depth_decay: _Number, intensity: _Number, risk_aversion: _Number
+    ) -> tuple[float, float]:
+        """(a, s_a): the closed form holds within 2 % for a ≤ 0.2; s_a corrects beyond."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs__(self) -> tuple[float, float, float, float, float]: ...
+
+def glft_half_spread(risk_aversion: _Number, depth_decay: _Number) -> float:
+    """(1/γ₀)·ln(1 + γ₀/k), bps (Guéant, Lehalle and Fernandez-Tapia 2013): both arguments 1/bps, above 0."""
+
+def flow_shift(
+    sell_rate: _Number,
+    buy_rate: _Number,
+    bid_decay: _Number,
+    ask_decay: _Number,
+    risk_aversion: _Number,
+    horizon_s: _Number,
+    *,
+    memory_s: _Number = 120.0,
+) -> float:
+    """F = ln(Λ_a/Λ_b)/(k_a + k_b)/(1 + τ/τ_f), bps, within ± half the GLFT half-spread (section 4)."""
+
+def drift_shift(drift: _Number, mean_reversion_per_s: _Number, horizon_s: _Number) -> float:
+    """D = μ̂·τ/(1 + κ_μ·τ), bps (section 4): drift bps/s, κ_μ 1/s, τ s."""
+
+@overload
+def fill_probability(
+    depth_bps: _Number,
+    volatility: _Number,
+    life_s: _Number,
+    intensity: _Number,
+    depth_decay: _Number,
+    *,
+    queue_factor: _Number = 1.0,
+) -> float: ...
+@overload
+def fill_probability(
+    depth_bps: _Column,
+    volatility: _Number,
+    life_s: _Number,
+    intensity: _Number,
+    depth_decay: _Number,
+    *,
+    queue_factor: _Number = 1.0,
+) -> _Floats:
+    """Probability of a fill within the order's life, 1e-4 to 1 (section 5).
+
+    1 − (1 − erfc(δ/(σ√(2Δ))))·(1 − (1 − exp(−A·exp(−kδ)·Δ))·Q).
+
+    Args:
+        depth_bps: Distance δ from mid, bps; a number or shape (n,).
+        volatility: σ, bps/√s.
+        life_s: Δ, s.
+        intensity: A at the mid, 1/s.
+        depth_decay: k, 1/bps.
+        queue_factor: Q, 0 to 1.
+    """
+
+@overload
+def expected_pnl(
+    depth_bps: _Number,
+    side: Side,
+    *,
+    drift_shift: _Number,
+    carry: _Number,
+    flow_shift: _Number,
+    costs: _Number,
+    fill_probability: _Number,
+    penalty: _Number,
+) -> float: ...
+@overload
+def expected_pnl(
+    depth_bps: _Column,
+    side: Side,
+    *,
+    drift_shift: _Number,
+    carry: _Number,
+    flow_shift: _Number,
+    costs: _Number,
+    fill_probability: _Number,
+    penalty: _Number,
+) -> _Floats:
+    """Expected PnL of one contract quoted `depth_bps` from mid, bps (section 5).
+
+    P·(δ − costs + sgn·(D − C + F − R)), sgn +1 for a buy: all arguments bps but the probability.
+    """
+
+@overload
+def optimal_size(
+    margin_bps: _Number, side: Side, inventory_fraction: _Number, risk: InventoryRisk, max_position: _Number
+) -> float: ...
+@overload
+def optimal_size(
+    margin_bps: _Column, side: Side, inventory_fraction: _Number, risk: InventoryRisk, max_position: _Number
+) -> _Floats:
+    """Contracts worth trading at a gross margin: from x to R⁻¹(±m), clamped to the cap (section 5).
+
+    Args:
+        margin_bps: m, bps, before the inventory penalty; a number or shape (n,).
+        side: Ours.
+        inventory_fraction: x = position/max_position.
+        risk: The penalty.
+        max_position: Contracts, above 0.
+    """
+
+def merge_levels(prices: _Column, cumulative_sizes: _Column) -> tuple[_Floats, _Floats]:
+    """Levels that landed on one price become one; its cumulative size is the largest so far.
+
+    Args:
+        prices: Shape (n,), only falling or only rising, equal neighbors allowed.
+        cumulative_sizes: Shape (n,), contracts, 0 or more.
+
+    Returns:
+        (prices, sizes), shape (m,) with m ≤ n; sizes are increments of the running maximum and may be 0.
+    """
+
+@final
+class _Empty:
+    """Methods that do nothing but take arguments: what a call costs at least, for the benchmarks."""
+
+    def __new__(cls) -> _Empty: ...
+    def take_1(self, _a: object) -> None: ...
+    def take_3(self, _a: object, _b: object, _c: object) -> None: ...
+    def take_4(self, _a: object, _b: object, _c: object, _d: object) -> None: ...
+    def take_5(self, _a: object, _b: object, _c: object, _d: object, _e: object) -> None: ...
+
+def _panic(message: str) -> None:
+    """Panics on purpose, so that the tests can see what becomes of a panic."""

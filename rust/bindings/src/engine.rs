@@ -1,0 +1,464 @@
+//! `QuoteEngine`: conversions around the core's engine, one call at a time.
+
+use std::sync::Arc;
+
+use hypermm_core::engine::QuoteEngine;
+use hypermm_core::event::{Context, Trade};
+use hypermm_core::pricing::decision::Decision;
+use hypermm_core::state::own_orders::OwnOrder;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyType};
+
+use crate::access::{lock, over_rows, read};
+use crate::config::PyEngineConfig;
+use crate::decision::PyDecision;
+use crate::error::{Kind, guard, invalid_input, refused};
+use crate::input::{
+    Column, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns, times,
+};
+use crate::instrument::PyInstrument;
+use crate::types::{order_status, order_status_member, side, side_member};
+
+#[pyclass(name = "QuoteEngine", module = "hypermm._core", weakref)]
+pub(crate) struct PyQuoteEngine {
+    pub(crate) engine: QuoteEngine,
+    /// Answers whose memory is used again once Python has let go of them.
+    spare: [Arc<Decision>; 2],
+}
+
+type Engine<'py> = Bound<'py, PyQuoteEngine>;
+
+impl PyQuoteEngine {
+    fn new(engine: QuoteEngine) -> Self {
+        Self { engine, spare: [Arc::new(Decision::default()), Arc::new(Decision::default())] }
+    }
+}
+
+#[pymethods]
+impl PyQuoteEngine {
+    #[new]
+    #[pyo3(signature = (instrument, config=None))]
+    fn __new__(instrument: &Bound<'_, PyAny>, config: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let facts = instrument_of(instrument)?;
+        let config = config.map_or(Ok(hypermm_core::config::EngineConfig::default()), config_of)?;
+        Ok(Self::new(guard(|| QuoteEngine::new(facts, config))?))
+    }
+
+    fn on_book(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        bid_prices: &Bound<'_, PyAny>,
+        bid_sizes: &Bound<'_, PyAny>,
+        ask_prices: &Bound<'_, PyAny>,
+        ask_sizes: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let bid_prices = floats("bid_prices", bid_prices)?;
+        let bid_sizes = floats("bid_sizes", bid_sizes)?;
+        let ask_prices = floats("ask_prices", ask_prices)?;
+        let ask_sizes = floats("ask_sizes", ask_sizes)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_book(now, &bid_prices, &bid_sizes, &ask_prices, &ask_sizes))
+    }
+
+    #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size))]
+    fn on_best(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        bid_price: &Bound<'_, PyAny>,
+        bid_size: &Bound<'_, PyAny>,
+        ask_price: &Bound<'_, PyAny>,
+        ask_size: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let bid = best_level(["bid_price", "bid_size"], bid_price, bid_size)?;
+        let ask = best_level(["ask_price", "ask_size"], ask_price, ask_size)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_best(now, bid, ask))
+    }
+
+    #[pyo3(signature = (time_ns, price, size, aggressor, *, exchange_time_ns=None))]
+    fn on_trade(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        price: &Bound<'_, PyAny>,
+        size: &Bound<'_, PyAny>,
+        aggressor: &Bound<'_, PyAny>,
+        exchange_time_ns: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let trade = Trade {
+            price: number("price", price)?,
+            size: number("size", size)?,
+            aggressor: side("aggressor", aggressor)?,
+            exchange_time_ns: optional_time_ns("exchange_time_ns", exchange_time_ns)?,
+        };
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_trade(now, &trade))
+    }
+
+    #[pyo3(signature = (times, prices, sizes, aggressors, *, exchange_times=None))]
+    fn on_trades(
+        slf: &Engine<'_>,
+        times: &Bound<'_, PyAny>,
+        prices: &Bound<'_, PyAny>,
+        sizes: &Bound<'_, PyAny>,
+        aggressors: &Bound<'_, PyAny>,
+        exchange_times: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let times = self::times("times", times)?;
+        let prices = floats("prices", prices)?;
+        let sizes = floats("sizes", sizes)?;
+        let aggressors = sides("aggressors", aggressors)?;
+        let exchange_times = exchange_times.map(|given| self::times("exchange_times", given)).transpose()?;
+        let (times, prices, sizes): (&[i64], &[f64], &[f64]) = (&times, &prices, &sizes);
+        let exchange_times = exchange_times.as_ref().map(|column: &Column<'_, i64>| &**column);
+        let engine = &mut lock(slf)?.engine;
+        let call = || engine.on_trades(times, prices, sizes, &aggressors, exchange_times);
+        over_rows(slf.py(), times.len(), call)
+    }
+
+    #[pyo3(signature = (time_ns, mark_price=None, oracle_price=None, funding_rate=None, predicted_funding=None,
+                        next_settlement_ns=None, open_interest=None))]
+    #[expect(clippy::too_many_arguments, reason = "the venue's context has this many numbers")]
+    fn on_context(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        mark_price: Option<&Bound<'_, PyAny>>,
+        oracle_price: Option<&Bound<'_, PyAny>>,
+        funding_rate: Option<&Bound<'_, PyAny>>,
+        predicted_funding: Option<&Bound<'_, PyAny>>,
+        next_settlement_ns: Option<&Bound<'_, PyAny>>,
+        open_interest: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let context = Context {
+            mark_price: optional_number("mark_price", mark_price)?,
+            oracle_price: optional_number("oracle_price", oracle_price)?,
+            funding_rate: optional_number("funding_rate", funding_rate)?,
+            predicted_funding: optional_number("predicted_funding", predicted_funding)?,
+            next_settlement_ns: optional_time_ns("next_settlement_ns", next_settlement_ns)?,
+            open_interest: optional_number("open_interest", open_interest)?,
+        };
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_context(now, &context))
+    }
+
+    #[pyo3(signature = (time_ns, order_id, status, side, price, remaining_size))]
+    fn on_order(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        order_id: &Bound<'_, PyAny>,
+        status: &Bound<'_, PyAny>,
+        side: &Bound<'_, PyAny>,
+        price: &Bound<'_, PyAny>,
+        remaining_size: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let order_id = identifier("order_id", order_id)?;
+        let status = order_status("status", status)?;
+        let side = self::side("side", side)?;
+        let price = number("price", price)?;
+        let remaining = number("remaining_size", remaining_size)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_order(now, &order_id, status, side, price, remaining))
+    }
+
+    #[pyo3(signature = (time_ns, side, price, size, *, order_id=None, fill_id=None, fee=None))]
+    #[expect(clippy::too_many_arguments, reason = "a fill has this many facts")]
+    fn on_fill(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        side: &Bound<'_, PyAny>,
+        price: &Bound<'_, PyAny>,
+        size: &Bound<'_, PyAny>,
+        order_id: Option<&Bound<'_, PyAny>>,
+        fill_id: Option<&Bound<'_, PyAny>>,
+        fee: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let side = self::side("side", side)?;
+        let price = number("price", price)?;
+        let size = number("size", size)?;
+        let order_id = order_id.map(|given| identifier("order_id", given)).transpose()?;
+        let fill_id = fill_id.map(|given| identifier("fill_id", given)).transpose()?;
+        let fee = optional_number("fee", fee)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_fill(now, side, price, size, order_id.as_ref(), fill_id.as_ref(), fee))
+    }
+
+    #[pyo3(signature = (time_ns, position, *, entry_price=None))]
+    fn on_position(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        position: &Bound<'_, PyAny>,
+        entry_price: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<f64> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let position = number("position", position)?;
+        let entry_price = optional_number("entry_price", entry_price)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_position(now, position, entry_price))
+    }
+
+    fn on_quota(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        requests_remaining: &Bound<'_, PyAny>,
+        requests_last_day: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let remaining = number("requests_remaining", requests_remaining)?;
+        let last_day = number("requests_last_day", requests_last_day)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_quota(now, remaining, last_day))
+    }
+
+    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
+           text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
+    fn observe(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        drift_bps_per_s: &Bound<'_, PyAny>,
+        variance: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let drift = number("drift_bps_per_s", drift_bps_per_s)?;
+        let variance = number("variance", variance)?;
+        let name = name.map(|given| text("name", given)).transpose()?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
+    }
+
+    fn update_config(slf: &Engine<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
+        let config = config_of(config)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.update_config(config))
+    }
+
+    fn quote(slf: &Engine<'_>, time_ns: &Bound<'_, PyAny>) -> PyResult<PyDecision> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let this = &mut *lock(slf)?;
+        let free = usize::from(Arc::strong_count(&this.spare[0]) > 1);
+        let slot = &mut this.spare[free];
+        if Arc::get_mut(slot).is_none() {
+            *slot = Arc::new(Decision::default());
+        }
+        if let Some(decision) = Arc::get_mut(slot) {
+            guard(|| this.engine.quote(now, decision))?;
+        }
+        Ok(PyDecision::new(Arc::clone(slot)))
+    }
+
+    /// Signed position, contracts, + = long.
+    #[getter]
+    fn position(slf: &Engine<'_>) -> PyResult<f64> {
+        Ok(read(slf)?.engine.position())
+    }
+
+    /// Time of the last event, ns; None before the first.
+    #[getter]
+    fn now_ns(slf: &Engine<'_>) -> PyResult<Option<i64>> {
+        Ok(read(slf)?.engine.now_ns())
+    }
+
+    /// Mid price; None without a two-sided book.
+    #[getter]
+    fn mid_price(slf: &Engine<'_>) -> PyResult<Option<f64>> {
+        Ok(read(slf)?.engine.mid_price())
+    }
+
+    /// Our orders not known to be dead.
+    #[getter]
+    fn open_orders(slf: &Engine<'_>) -> PyResult<Vec<PyOpenOrder>> {
+        let this = read(slf)?;
+        let price_of = |order: &OwnOrder| this.engine.instrument().price_to_f64(order.price);
+        let size_of = |order: &OwnOrder| this.engine.instrument().lots_to_f64(order.remaining);
+        let orders = this.engine.open_orders();
+        Ok(orders.map(|it| PyOpenOrder { price: price_of(it), remaining_size: size_of(it), order: it.clone() }).collect())
+    }
+
+    /// Facts of the contract.
+    #[getter]
+    fn instrument(slf: &Engine<'_>) -> PyResult<PyInstrument> {
+        Ok(PyInstrument { inner: read(slf)?.engine.instrument().clone() })
+    }
+
+    /// Configuration in force.
+    #[getter]
+    fn config(slf: &Engine<'_>) -> PyResult<PyEngineConfig> {
+        Ok(PyEngineConfig { inner: *read(slf)?.engine.config() })
+    }
+
+    fn copy(slf: &Engine<'_>) -> PyResult<Self> {
+        Ok(Self::new(read(slf)?.engine.clone()))
+    }
+
+    fn __copy__(slf: &Engine<'_>) -> PyResult<Self> {
+        Self::copy(slf)
+    }
+
+    fn __deepcopy__(slf: &Engine<'_>, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::copy(slf)
+    }
+
+    fn snapshot<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let this = read(slf)?;
+        let bytes = guard(|| Ok(this.engine.snapshot()))?;
+        Ok(PyBytes::new(slf.py(), &bytes))
+    }
+
+    #[classmethod]
+    #[pyo3(signature = (state, *, config=None))]
+    fn restore(
+        _class: &Bound<'_, PyType>,
+        state: &Bound<'_, PyAny>,
+        config: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let bytes = state_bytes(state)?;
+        let config = config.map(config_of).transpose()?;
+        Ok(Self::new(guard(|| QuoteEngine::restore(bytes, config))?))
+    }
+
+    fn __reduce__<'py>(slf: &Engine<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((slf.py().get_type::<Self>().getattr("restore")?, (Self::snapshot(slf)?,)))
+    }
+
+    fn __repr__(slf: &Engine<'_>) -> PyResult<String> {
+        let this = read(slf)?;
+        let now = this.engine.now_ns().map_or("no events".to_owned(), |now| format!("at {now} ns"));
+        Ok(format!("<QuoteEngine {} {now}, position {}>", this.engine.instrument().coin(), this.engine.position()))
+    }
+}
+
+/// One order of ours that is not known to be dead.
+#[pyclass(frozen, eq, name = "OpenOrder", module = "hypermm._core")]
+#[derive(PartialEq)]
+pub(crate) struct PyOpenOrder {
+    order: OwnOrder,
+    price: f64,
+    remaining_size: f64,
+}
+
+#[pymethods]
+impl PyOpenOrder {
+    /// Our name for it, as it was given.
+    #[getter]
+    fn order_id(&self, py: Python<'_>) -> Py<PyAny> {
+        identifier_object(py, &self.order.id)
+    }
+
+    /// Its state.
+    #[getter]
+    fn status(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        order_status_member(py, self.order.status)
+    }
+
+    /// Its side.
+    #[getter]
+    fn side(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        side_member(py, self.order.side)
+    }
+
+    /// Its limit price, quote currency.
+    #[getter]
+    fn price(&self) -> f64 {
+        self.price
+    }
+
+    /// What can still fill, contracts.
+    #[getter]
+    fn remaining_size(&self) -> f64 {
+        self.remaining_size
+    }
+
+    /// When the engine first heard of it, ns.
+    #[getter]
+    fn placed_ns(&self) -> i64 {
+        self.order.placed_ns
+    }
+
+    /// Size that stands before it at its price, contracts.
+    #[getter]
+    fn ahead(&self) -> f64 {
+        self.order.ahead
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let id = self.order_id(py);
+        let (status, side) = (self.status(py)?, self.side(py)?);
+        Ok(format!(
+            "<OpenOrder {} {} {} {} x {}>",
+            id.bind(py).repr()?,
+            status.bind(py).getattr("name")?,
+            side.bind(py).getattr("name")?,
+            self.remaining_size,
+            self.price
+        ))
+    }
+}
+
+/// The bytes of a snapshot.
+pub(crate) fn state_bytes<'a>(state: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    match state.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes()),
+        Err(_) => Err(refused(Kind::Snapshot, "state", state, "bytes made by snapshot()", "")),
+    }
+}
+
+pub(crate) fn instrument_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::instrument::Instrument> {
+    match value.cast::<PyInstrument>() {
+        Ok(instrument) => Ok(instrument.get().inner.clone()),
+        Err(_) => Err(invalid_input("instrument", value, "an Instrument", "")),
+    }
+}
+
+pub(crate) fn config_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::config::EngineConfig> {
+    match value.cast::<PyEngineConfig>() {
+        Ok(config) => Ok(config.get().inner),
+        Err(_) => Err(invalid_input("config", value, "an EngineConfig", "")),
+    }
+}
+
+#[inline]
+fn best_level(
+    fields: [&'static str; 2],
+    price: &Bound<'_, PyAny>,
+    size: &Bound<'_, PyAny>,
+) -> PyResult<Option<(f64, f64)>> {
+    match (price.is_none(), size.is_none()) {
+        (true, true) => Ok(None),
+        (false, false) => Ok(Some((number(fields[0], price)?, number(fields[1], size)?))),
+        (true, false) => Err(invalid_input(fields[0], price, "a number, or None together with the size", "")),
+        (false, true) => Err(invalid_input(fields[1], size, "a number, or None together with the price", "")),
+    }
+}
+
+/// Methods that do nothing but take arguments: what a call costs at least, for the benchmarks.
+#[pyclass(frozen, name = "_Empty", module = "hypermm._core")]
+pub(crate) struct PyEmpty;
+
+#[pymethods]
+impl PyEmpty {
+    #[new]
+    fn new() -> Self {
+        Self
+    }
+
+    fn take_1(&self, _a: &Bound<'_, PyAny>) {}
+
+    fn take_3(&self, _a: &Bound<'_, PyAny>, _b: &Bound<'_, PyAny>, _c: &Bound<'_, PyAny>) {}
+
+    fn take_4(&self, _a: &Bound<'_, PyAny>, _b: &Bound<'_, PyAny>, _c: &Bound<'_, PyAny>, _d: &Bound<'_, PyAny>) {}
+
+    fn take_5(
+        &self,
+        _a: &Bound<'_, PyAny>,
+        _b: &Bound<'_, PyAny>,
+        _c: &Bound<'_, PyAny>,
+        _d: &Bound<'_, PyAny>,
+        _e: &Bound<'_, PyAny>,
+    ) {
+    }
+}
