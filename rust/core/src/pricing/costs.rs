@@ -1,5 +1,7 @@
 //! Costs and mark-ups per side, MODEL.md section 9: bps, additive, never a multiplier.
 
+use serde::{Deserialize, Serialize};
+
 use crate::online::lanes::{larger, smaller};
 
 /// Price the venue sells a request at, USD: no shadow price exceeds it.
@@ -8,7 +10,7 @@ pub const VENUE_REQUEST_PRICE_USD: f64 = 5e-4;
 pub const REQUEST_CREDIT_PER_USD: f64 = 1.0;
 
 /// Every cost of one side.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SideCosts {
     /// Maker fee; negative is a rebate.
     pub fee: f64,

@@ -1,11 +1,13 @@
 //! What a quote cycle answers: a frozen ladder with everything needed to explain it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::MAX_LEVELS;
 use crate::pricing::explain::Terms;
 use crate::types::{Lots, Price, QuoteStatus, Side, TimestampNs};
 
 /// One side's ladder as structure of arrays, best level first; entries past `len` are meaningless.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct QuoteSide {
     /// Levels in use.
     pub len: usize,
@@ -32,7 +34,7 @@ pub struct QuoteSide {
 }
 
 /// Which hard limits bound this ladder; a run counts them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The bound on log-odds + quota + mark-up + race.
     pub cost_bound: bool,
@@ -43,7 +45,7 @@ pub struct Binding {
 }
 
 /// A quote cycle's answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Time it was made for.
     pub time_ns: TimestampNs,
@@ -79,5 +81,23 @@ impl Decision {
             Side::Buy => &self.bids,
             Side::Sell => &self.asks,
         }
+    }
+}
+
+/// Equal when the levels in use are, column by column.
+impl PartialEq for QuoteSide {
+    fn eq(&self, other: &Self) -> bool {
+        let used = self.len.min(MAX_LEVELS);
+        self.len == other.len
+            && self.price_units[..used] == other.price_units[..used]
+            && self.lots[..used] == other.lots[..used]
+            && self.prices[..used] == other.prices[..used]
+            && self.sizes[..used] == other.sizes[..used]
+            && self.depth_bps[..used] == other.depth_bps[..used]
+            && self.fill_probability[..used] == other.fill_probability[..used]
+            && self.expected_edge_bps[..used] == other.expected_edge_bps[..used]
+            && self.expected_pnl_bps[..used] == other.expected_pnl_bps[..used]
+            && self.reduce_only[..used] == other.reduce_only[..used]
+            && self.ladder_index[..used] == other.ladder_index[..used]
     }
 }

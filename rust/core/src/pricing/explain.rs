@@ -1,11 +1,13 @@
 //! Every price as a sum of named terms, in bps of mid; nothing is left over.
 
+use serde::{Deserialize, Serialize};
+
 use super::costs::SideCosts;
 use super::decision::Decision;
 use crate::types::{BPS, QuoteStatus, Side};
 
 /// Estimates and terms one ladder was made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
     /// σ, bps/√s.
     pub volatility: f64,

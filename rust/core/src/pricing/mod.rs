@@ -7,3 +7,4 @@ pub mod fill_probability;
 pub mod ladder;
 pub mod reservation;
 pub mod risk;
+pub mod standalone;
