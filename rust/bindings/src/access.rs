@@ -1,10 +1,10 @@
 //! Who may use an object, and the one place that lets other Python threads run.
 
 use hypermm_core::error::Error;
+use pyo3::PyClass;
 use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
-use pyo3::PyClass;
 
 use crate::error::{busy, guard};
 

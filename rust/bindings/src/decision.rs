@@ -195,7 +195,9 @@ impl PyQuoteSide {
         index: usize,
         values: impl FnOnce(&QuoteSide) -> &[T; MAX_LEVELS],
     ) -> Py<PyAny> {
-        self.columns[index].get_or_init(py, || frozen_array(py, &values(self.levels())[..self.levels().len])).clone_ref(py)
+        self.columns[index]
+            .get_or_init(py, || frozen_array(py, &values(self.levels())[..self.levels().len]))
+            .clone_ref(py)
     }
 
     fn level(&self, index: usize) -> PyLevel {
@@ -348,6 +350,11 @@ impl PyLevel {
     }
 
     fn __repr__(&self) -> String {
-        format!("Level(price={}, size={}, depth_bps={:.3}, reduce_only={})", self.price, self.size, self.depth_bps, self.reduce_only)
+        let reduce_only = if self.reduce_only { "True" } else { "False" };
+        format!(
+            "Level(price={:?}, size={:?}, depth_bps={:?}, fill_probability={:?}, expected_edge_bps={:?}, \
+             expected_pnl_bps={:?}, reduce_only={reduce_only})",
+            self.price, self.size, self.depth_bps, self.fill_probability, self.expected_edge_bps, self.expected_pnl_bps
+        )
     }
 }

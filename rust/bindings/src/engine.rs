@@ -14,7 +14,7 @@ use crate::config::PyEngineConfig;
 use crate::decision::PyDecision;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::input::{
-    Column, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns, times,
+    floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns, times,
 };
 use crate::instrument::PyInstrument;
 use crate::types::{order_status, order_status_member, side, side_member};
@@ -112,7 +112,7 @@ impl PyQuoteEngine {
         let aggressors = sides("aggressors", aggressors)?;
         let exchange_times = exchange_times.map(|given| self::times("exchange_times", given)).transpose()?;
         let (times, prices, sizes): (&[i64], &[f64], &[f64]) = (&times, &prices, &sizes);
-        let exchange_times = exchange_times.as_ref().map(|column: &Column<'_, i64>| &**column);
+        let exchange_times = exchange_times.as_deref();
         let engine = &mut lock(slf)?.engine;
         let call = || engine.on_trades(times, prices, sizes, &aggressors, exchange_times);
         over_rows(slf.py(), times.len(), call)
@@ -275,8 +275,10 @@ impl PyQuoteEngine {
         let this = read(slf)?;
         let price_of = |order: &OwnOrder| this.engine.instrument().price_to_f64(order.price);
         let size_of = |order: &OwnOrder| this.engine.instrument().lots_to_f64(order.remaining);
-        let orders = this.engine.open_orders();
-        Ok(orders.map(|it| PyOpenOrder { price: price_of(it), remaining_size: size_of(it), order: it.clone() }).collect())
+        let orders = this.engine.open_orders().iter();
+        Ok(orders
+            .map(|it| PyOpenOrder { price: price_of(it), remaining_size: size_of(it), order: it.clone() })
+            .collect())
     }
 
     /// Facts of the contract.

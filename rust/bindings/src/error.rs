@@ -130,6 +130,7 @@ fn panicked(payload: &(dyn Any + Send)) -> PyErr {
 
 /// Panics on purpose inside the guard, so that the tests can see what becomes of a panic.
 #[pyfunction]
+#[expect(clippy::panic, reason = "the one panic that is meant")]
 pub(crate) fn _panic(message: String) -> PyResult<()> {
     guard(|| -> Result<(), Error> { std::panic::panic_any(message) })
 }

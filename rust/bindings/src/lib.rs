@@ -27,10 +27,10 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::PyOpenOrder>()?;
     module.add_class::<engine::PyQuoteEngine>()?;
     module.add_class::<engine::PyEmpty>()?;
-    module.add_class::<estimators::PyDriftFilter>()?;
-    module.add_class::<estimators::PyDirectionalFlow>()?;
-    module.add_class::<estimators::PyDepthDecay>()?;
-    module.add_class::<estimators::PyFundingForecast>()?;
+    module.add_class::<estimators::drift::PyDriftFilter>()?;
+    module.add_class::<estimators::flow::PyDirectionalFlow>()?;
+    module.add_class::<estimators::depth_decay::PyDepthDecay>()?;
+    module.add_class::<estimators::funding::PyFundingForecast>()?;
     pricing::register(module)?;
     module.add_function(wrap_pyfunction!(error::_panic, module)?)
 }

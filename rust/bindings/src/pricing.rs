@@ -22,7 +22,8 @@ fn each(
     value: impl Fn(f64) -> Result<f64, Error> + Send + Sync,
 ) -> PyResult<Py<PyAny>> {
     let py = argument.py();
-    let is_number = argument.is_instance_of::<PyFloat>() || argument.is_instance_of::<PyInt>() || argument.len().is_err();
+    let is_number =
+        argument.is_instance_of::<PyFloat>() || argument.is_instance_of::<PyInt>() || argument.len().is_err();
     if is_number {
         let one = number(field, argument)?;
         return Ok(PyFloat::new(py, guard(|| value(one))?).into_any().unbind());
@@ -132,7 +133,8 @@ impl PyInventoryRisk {
     }
 
     fn __repr__(&self) -> String {
-        let shown: Vec<_> = ARGUMENTS.iter().zip(self.arguments).map(|(name, value)| format!("{name}={value:?}")).collect();
+        let shown: Vec<_> =
+            ARGUMENTS.iter().zip(self.arguments).map(|(name, value)| format!("{name}={value:?}")).collect();
         format!("InventoryRisk({})", shown.join(", "))
     }
 
@@ -203,7 +205,9 @@ pub(crate) fn fill_probability(
     let intensity = number("intensity", intensity)?;
     let decay = number("depth_decay", depth_decay)?;
     let queue = optional_number("queue_factor", queue_factor)?.unwrap_or(1.0);
-    each("depth_bps", depth_bps, |depth| probability::fill_probability(depth, volatility, life, intensity, decay, queue))
+    each("depth_bps", depth_bps, |depth| {
+        probability::fill_probability(depth, volatility, life, intensity, decay, queue)
+    })
 }
 
 #[pyfunction]

@@ -1,0 +1,241 @@
+//! `DriftFilter`.
+
+use hypermm_core::estimators::drift::DriftFilter;
+use hypermm_core::estimators::fusion::FeatureFusion;
+use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyType};
+use serde::{Deserialize, Serialize};
+
+use super::{Reduced, require_non_negative, same_length};
+use crate::access::{lock, over_rows, read};
+use crate::engine::state_bytes;
+use crate::error::{guard, invalid_input};
+use crate::input::{floats, number, optional_number, text, time_ns, times};
+use crate::state::{open, seal};
+
+const KIND: u8 = 1;
+
+/// The filter with the whitening of its features.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct DriftState {
+    filter: DriftFilter,
+    fusion: FeatureFusion,
+}
+
+#[pyclass(name = "DriftFilter", module = "hypermm._core")]
+pub(crate) struct PyDriftFilter(DriftState);
+
+#[pymethods]
+impl PyDriftFilter {
+    #[new]
+    #[pyo3(signature = (mean_reversion_per_s=None, drift_deviation_bps_per_s=None),
+           text_signature = "(mean_reversion_per_s=0.02, drift_deviation_bps_per_s=0.075)")]
+    fn __new__(
+        mean_reversion_per_s: Option<&Bound<'_, PyAny>>,
+        drift_deviation_bps_per_s: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let reversion = optional_number("mean_reversion_per_s", mean_reversion_per_s)?.unwrap_or(0.02);
+        let deviation = optional_number("drift_deviation_bps_per_s", drift_deviation_bps_per_s)?.unwrap_or(0.075);
+        let filter = guard(|| DriftFilter::new(reversion, deviation))?;
+        Ok(Self(DriftState { filter, fusion: FeatureFusion::default() }))
+    }
+
+    fn predict(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let filter = &mut lock(slf)?.0.filter;
+        guard(|| filter.predict(now))
+    }
+
+    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
+           text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
+    fn observe(
+        slf: &Bound<'_, Self>,
+        time_ns: &Bound<'_, PyAny>,
+        drift_bps_per_s: &Bound<'_, PyAny>,
+        variance: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let drift = number("drift_bps_per_s", drift_bps_per_s)?;
+        let variance = number("variance", variance)?;
+        let name = name.map(|given| text("name", given)).transpose()?;
+        let filter = &mut lock(slf)?.0.filter;
+        guard(|| filter.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
+    }
+
+    #[pyo3(signature = (times_ns, drifts, variances, *, name=None),
+           text_signature = "($self, times_ns, drifts, variances, *, name='external')")]
+    fn observe_many(
+        slf: &Bound<'_, Self>,
+        times_ns: &Bound<'_, PyAny>,
+        drifts: &Bound<'_, PyAny>,
+        variances: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let times_ns = times("times_ns", times_ns)?;
+        let drifts = floats("drifts", drifts)?;
+        let variances = floats("variances", variances)?;
+        let name = name.map(|given| text("name", given)).transpose()?;
+        let name = name.as_deref().unwrap_or("external");
+        let (times_ns, drifts, variances): (&[i64], &[f64], &[f64]) = (&times_ns, &drifts, &variances);
+        let filter = &mut lock(slf)?.0.filter;
+        over_rows(slf.py(), times_ns.len(), || {
+            same_length("drifts", drifts.len(), "times_ns", times_ns.len())?;
+            same_length("variances", variances.len(), "times_ns", times_ns.len())?;
+            let mut next = filter.clone();
+            for ((now, drift), variance) in times_ns.iter().zip(drifts).zip(variances) {
+                next.observe(*now, *drift, *variance, name)?;
+            }
+            *filter = next;
+            Ok(())
+        })
+    }
+
+    #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, name=None),
+           text_signature = "($self, time_ns, values, covariance, noise_memory_s, *, name='features')")]
+    fn observe_features(
+        slf: &Bound<'_, Self>,
+        time_ns: &Bound<'_, PyAny>,
+        values: &Bound<'_, PyAny>,
+        covariance: &Bound<'_, PyAny>,
+        noise_memory_s: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let values = floats("values", values)?;
+        let covariance = square("covariance", covariance)?;
+        let memory_s = floats("noise_memory_s", noise_memory_s)?;
+        let name = name.map(|given| text("name", given)).transpose()?;
+        let state = &mut lock(slf)?.0;
+        guard(|| {
+            let mut next = state.clone();
+            let DriftState { filter, fusion } = &mut next;
+            match fusion.fuse(filter, now, &values, &covariance, &memory_s)? {
+                Some((drift, variance)) => {
+                    filter.observe(now, drift, variance, name.as_deref().unwrap_or("features"))?
+                }
+                None => filter.predict(now)?,
+            }
+            *state = next;
+            Ok(())
+        })
+    }
+
+    /// μ̂, bps/s.
+    #[getter]
+    fn mean(slf: &Bound<'_, Self>) -> PyResult<f64> {
+        Ok(read(slf)?.0.filter.mean())
+    }
+
+    /// P, (bps/s)².
+    #[getter]
+    fn variance(slf: &Bound<'_, Self>) -> PyResult<f64> {
+        Ok(read(slf)?.0.filter.variance())
+    }
+
+    /// P∞, (bps/s)².
+    #[getter]
+    fn stationary_variance(slf: &Bound<'_, Self>) -> PyResult<f64> {
+        Ok(read(slf)?.0.filter.stationary_variance())
+    }
+
+    /// Time the posterior stands at; None before the first step.
+    #[getter]
+    fn time_ns(slf: &Bound<'_, Self>) -> PyResult<Option<i64>> {
+        Ok(read(slf)?.0.filter.time_ns())
+    }
+
+    /// Sum of the sources' log-likelihoods.
+    #[getter]
+    fn log_likelihood(slf: &Bound<'_, Self>) -> PyResult<f64> {
+        Ok(read(slf)?.0.filter.log_likelihood())
+    }
+
+    /// Innovation statistics by source.
+    #[getter]
+    fn innovations<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let by_source = PyDict::new(slf.py());
+        for source in read(slf)?.0.filter.innovations() {
+            let row = PyDict::new(slf.py());
+            row.set_item("count", source.count())?;
+            row.set_item("mean", source.mean())?;
+            row.set_item("nis", source.normalized_square())?;
+            row.set_item("log_likelihood", source.log_likelihood())?;
+            by_source.set_item(&*source.name, row)?;
+        }
+        Ok(by_source)
+    }
+
+    fn displacement(slf: &Bound<'_, Self>, horizon_s: &Bound<'_, PyAny>) -> PyResult<f64> {
+        let horizon = number("horizon_s", horizon_s)?;
+        let this = read(slf)?;
+        guard(|| require_non_negative("horizon_s", horizon).map(|()| this.0.filter.displacement(horizon)))
+    }
+
+    fn displacement_variance(
+        slf: &Bound<'_, Self>,
+        horizon_s: &Bound<'_, PyAny>,
+        volatility: &Bound<'_, PyAny>,
+    ) -> PyResult<f64> {
+        let horizon = number("horizon_s", horizon_s)?;
+        let volatility = number("volatility", volatility)?;
+        let this = read(slf)?;
+        guard(|| {
+            require_non_negative("horizon_s", horizon)?;
+            require_non_negative("volatility", volatility)?;
+            Ok(this.0.filter.displacement_variance(horizon, volatility))
+        })
+    }
+
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let state = &mut lock(slf)?.0;
+        state.filter.reset();
+        state.fusion.reset();
+        Ok(())
+    }
+
+    fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
+        let this = read(slf)?;
+        Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
+    }
+
+    #[classmethod]
+    fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let bytes = state_bytes(state)?;
+        Ok(Self(guard(|| open(KIND, "DriftFilter", bytes))?))
+    }
+
+    fn copy(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        Ok(Self(read(slf)?.0.clone()))
+    }
+
+    fn __copy__(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        Self::copy(slf)
+    }
+
+    fn __deepcopy__(slf: &Bound<'_, Self>, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::copy(slf)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> Reduced<'py> {
+        Ok((slf.py().get_type::<Self>().getattr("restore")?, (Self::snapshot(slf)?,)))
+    }
+}
+
+/// A square matrix, row by row.
+fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+    let refuse = || invalid_input(field, value, "a square matrix of numbers", "");
+    let py = value.py();
+    let array = py.import("numpy")?.call_method1("asarray", (value,)).map_err(|_| refuse())?;
+    let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
+    if !"fiu".contains(&kind) {
+        return Err(refuse());
+    }
+    let matrix = array.call_method1("astype", ("float64",))?;
+    let matrix = matrix.extract::<PyReadonlyArray2<'_, f64>>().map_err(|_| refuse())?;
+    if matrix.shape()[0] != matrix.shape()[1] {
+        return Err(refuse());
+    }
+    Ok(matrix.as_array().iter().copied().collect())
+}
