@@ -125,7 +125,7 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema of a settings file, made from the Rust field table and `RunConfig`."""
     kinds: dict[str, Any] = {
         "float": {"type": "number"},
-        "optional float": {"type": ["number", "null"]},
+        "optional_float": {"type": ["number", "null"]},
         "integer": {"type": "integer"},
         "bool": {"type": "boolean"},
     }
