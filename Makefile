@@ -54,7 +54,8 @@ wheel: $(VENV)/.demo-packages
 define build
 @if [ "$$(cat $(VENV)/.built 2>/dev/null)" != "$(1)" ] || [ -n "$$(find rust Cargo.toml pyproject.toml -newer $(VENV)/.built \( -name '*.rs' -o -name '*.toml' \) | head -1)" ]; then \
 	echo "building the extension module, profile $(1)"; \
-	$(BIN)/maturin develop --profile $(1) --quiet && printf %s $(1) > $(VENV)/.built; \
+	$(BIN)/maturin develop --profile $(1) > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }; \
+	printf %s $(1) > $(VENV)/.built; \
 fi
 endef
 

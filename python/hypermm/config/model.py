@@ -82,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         changes = dict(self.engine)
         if max_position is not None:
             changes.setdefault("max_position", max_position)
-        return EngineConfig(**changes)
+        return EngineConfig().replace(**changes)
 
 
 class FieldRow(NamedTuple):
