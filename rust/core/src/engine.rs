@@ -4,17 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::EngineConfig;
 use crate::error::{Result, invalid_input, require_positive, snapshot_refused, time_order};
-use crate::estimators::drift::{DriftFilter, displacement_variance, expected_time};
-use crate::estimators::market_model::{Estimates, MarketModel};
+use crate::estimators::drift::DriftFilter;
+use crate::estimators::market_model::MarketModel;
 use crate::event::{BestLevel, Context, MarketEvent, Trade};
 use crate::instrument::Instrument;
-use crate::pricing::costs::{SideCosts, adverse_selection, affordable_levels, quota_widening, request_price};
+use crate::online::lanes::exp;
+use crate::pricing::costs::{SideCosts, affordable_levels, quota_widening, request_price};
 use crate::pricing::decision::{Binding, Decision};
 use crate::pricing::explain::Terms;
 use crate::pricing::fill_probability::LifeCurve;
 use crate::pricing::ladder::{SideInputs, fill_side, post_only_limit};
-use crate::pricing::reservation::{drift_shift, flow_shift, half_spread};
-use crate::pricing::risk::{InventoryRisk, horizon, validity};
+use crate::pricing::prepared::{Memo, Prepared};
+use crate::pricing::reservation::drift_shift;
+use crate::pricing::risk::InventoryRisk;
 use crate::state::book::Book;
 use crate::state::context::ContextState;
 use crate::state::inventory::Inventory;
@@ -27,7 +29,6 @@ const SECOND_NS: i64 = 1_000_000_000;
 // Beyond this gap the second grid restarts.
 const GRID_GAP_NS: i64 = 300 * SECOND_NS;
 const DOMAIN_BPS: f64 = 5000.0;
-const EDGE_HORIZON_S: f64 = 10.0;
 const CLIPS_TO_CAP: f64 = 20.0;
 const CLIP_OVER_MINIMUM: f64 = 1.1;
 const SNAPSHOT_MAGIC: [u8; 4] = *b"HYMM";
@@ -50,6 +51,9 @@ pub struct QuoteEngine {
     last_mid: Option<f64>,
     mid_is_fresh: bool,
     clip: Option<f64>,
+    taught_ns: TimestampNs,
+    #[serde(skip)]
+    memo: Memo,
 }
 
 impl QuoteEngine {
@@ -75,6 +79,8 @@ impl QuoteEngine {
             last_mid: None,
             mid_is_fresh: false,
             clip: None,
+            taught_ns: 0,
+            memo: Memo::default(),
         })
     }
 
@@ -249,6 +255,7 @@ impl QuoteEngine {
         }
         let event = self.tape.last(side.opposite());
         self.model.on_own_fill(time_ns, side, price, exact.0, self.last_mid, event);
+        self.taught(time_ns);
         Ok(true)
     }
 
@@ -321,6 +328,7 @@ impl QuoteEngine {
         let resize = config.max_position != self.config.max_position || config.clip != self.config.clip;
         self.config = config;
         self.model.update_config(&config);
+        self.memo.forget();
         if resize {
             self.clip = None;
             self.fix_clip();
@@ -420,44 +428,45 @@ impl QuoteEngine {
             decision.terms = Terms::default();
             return Ok(());
         };
-        let estimates = self.model.estimates(time_ns);
-        decision.drift_bps_per_s = estimates.drift_bps_per_s;
-        decision.drift_variance = estimates.drift_variance;
+        let prepared = self.memo.get_or_make(|| {
+            // As of the print or second that last taught something, so that the answer does not depend on who asked before.
+            let estimates = self.model.estimates(self.taught_ns);
+            Prepared::new(&self.config, estimates, self.instrument.funding_interval_s())
+        });
+        (decision.drift_bps_per_s, decision.drift_variance) = self.model.drift().at(time_ns);
         decision.mid_price = mid;
-        let risk = self.price(time_ns, clip, &estimates, &mut decision.terms);
+        let drift = decision.drift_bps_per_s;
+        let risk = self.price(time_ns, clip, prepared, drift, decision.drift_variance, &mut decision.terms);
         let terms = &decision.terms;
         decision.reservation_price = mid * (1.0 + (terms.reservation_bps() + terms.domain_clamp) / BPS);
         decision.target_inventory =
-            risk.clamped_inverse(terms.drift - terms.carry + terms.flow) * self.config.max_position;
+            risk.fast_clamped_inverse(terms.drift - terms.carry + terms.flow) * self.config.max_position;
         decision.binding.cost_bound = terms.costs.iter().any(|costs| costs.bound_relief < 0.0);
-        self.lay_ladder(time_ns, clip, &estimates, &risk, decision);
+        self.lay_ladder(time_ns, clip, prepared, &risk, decision);
         Ok(())
     }
 
     /// Sections 3, 4 and 9: every term of the prices.
-    fn price(&self, time_ns: TimestampNs, clip: f64, estimates: &Estimates, terms: &mut Terms) -> InventoryRisk {
+    fn price(
+        &self,
+        time_ns: TimestampNs,
+        clip: f64,
+        prepared: &Prepared,
+        drift_bps_per_s: f64,
+        drift_variance: f64,
+        terms: &mut Terms,
+    ) -> InventoryRisk {
         let config = &self.config;
-        let [bid_decay, ask_decay] = estimates.depth_decays;
-        let mean_decay = 0.5 * (bid_decay + ask_decay);
-        let intensity = (estimates.intensities[0] * estimates.intensities[1]).sqrt();
-        let gamma = config.risk_aversion;
-        let tau =
-            horizon(estimates.volatility, mean_decay, intensity, gamma, config.horizon_min_s, config.horizon_max_s);
-        let (validity, validity_factor) = validity(estimates.volatility, mean_decay, intensity, gamma);
-        let variance = displacement_variance(
-            estimates.mean_reversion_per_s,
-            estimates.stationary_variance,
-            estimates.drift_variance,
-            estimates.effective_volatility,
-            tau,
-        );
+        let estimates = &prepared.estimates;
+        let tau = prepared.horizon_s;
+        let variance = prepared.base_variance + drift_variance * prepared.horizon_time_s * prepared.horizon_time_s;
         let clips = config.max_position / clip;
-        let mut risk =
-            InventoryRisk::from_parts(clips * gamma * variance * validity_factor, config.inventory_curvature);
+        let slope = clips * config.risk_aversion * variance * prepared.validity_factor;
+        let mut risk = InventoryRisk::from_parts(slope, config.inventory_curvature);
         if config.terminal_penalty {
             let left = self.model.funding().seconds_to_settlement(time_ns);
-            let unwind = half_spread(gamma, mean_decay) + config.taker_fee_bps;
-            risk = risk.with_terminal(libm::exp(-left / tau) * unwind);
+            let unwind = prepared.mean_half_spread + config.taker_fee_bps;
+            risk = risk.with_terminal(exp(-left / tau) * unwind);
         }
         let x = self.position() / config.max_position;
         let headroom = self.quota.headroom();
@@ -471,44 +480,23 @@ impl QuoteEngine {
         terms.toxicities = estimates.toxicities;
         terms.horizon_s = tau;
         terms.displacement_variance = variance;
-        terms.validity = validity;
+        terms.validity = prepared.validity;
         terms.headroom = headroom;
         terms.inventory_fraction = x;
-        terms.drift = drift_shift(estimates.drift_bps_per_s, estimates.mean_reversion_per_s, tau);
+        terms.drift = drift_shift(drift_bps_per_s, estimates.mean_reversion_per_s, tau);
         terms.inventory = risk.penalty(x);
-        terms.carry = self.model.funding().carry_bps(time_ns, tau);
-        terms.flow = flow_shift(
-            estimates.arrival_rates[0],
-            estimates.arrival_rates[1],
-            bid_decay,
-            ask_decay,
-            gamma,
-            tau,
-            config.flow_shift_memory_s,
-        );
+        terms.carry = self.model.funding().carry_with(time_ns, tau, prepared.settlement_scale);
+        terms.flow = prepared.flow;
         let reservation = terms.reservation_bps();
         terms.domain_clamp = reservation.clamp(-DOMAIN_BPS, DOMAIN_BPS) - reservation;
+        terms.half_spread = prepared.half_spread;
         terms.inventory_widening = risk.slope(x) / (2.0 * clips);
         terms.level_spacing_bps = config.level_spacing_bps;
         terms.level_growth = config.level_growth;
-        for side in [Side::Buy, Side::Sell] {
-            let place = side.index();
-            terms.half_spread[place] = half_spread(gamma, estimates.depth_decays[place]);
-            terms.costs[place] = SideCosts {
-                fee: config.maker_fee_bps,
-                adverse_selection: adverse_selection(
-                    config.adverse_selection_ratio,
-                    estimates.toxicities[place],
-                    estimates.effective_volatility,
-                    config.tail_factor,
-                    estimates.excess_kurtosis,
-                    0.0,
-                ),
-                quota,
-                ..SideCosts::default()
-            }
-            .bounded(config.cost_bound_bps);
-        }
+        terms.costs = prepared.adverse_selection.map(|adverse_selection| {
+            SideCosts { fee: config.maker_fee_bps, adverse_selection, quota, ..SideCosts::default() }
+                .bounded(config.cost_bound_bps)
+        });
         risk
     }
 
@@ -517,17 +505,18 @@ impl QuoteEngine {
         &self,
         time_ns: TimestampNs,
         clip: f64,
-        estimates: &Estimates,
+        prepared: &Prepared,
         risk: &InventoryRisk,
         decision: &mut Decision,
     ) {
         let config = &self.config;
+        let estimates = &prepared.estimates;
         let terms = &mut decision.terms;
         let mid = decision.mid_price;
         let life = LifeCurve::new(&self.own_orders.life().expected_s(time_ns));
         let levels = affordable_levels(config.levels, terms.headroom);
         let request_price_usd = request_price(config.request_price_usd, terms.headroom);
-        let cash_drift = estimates.drift_bps_per_s * expected_time(estimates.mean_reversion_per_s, EDGE_HORIZON_S);
+        let cash_drift = decision.drift_bps_per_s * prepared.edge_time_s;
         let reservation = terms.reservation_bps() + terms.domain_clamp;
         let value_shift = terms.drift - terms.carry + terms.flow;
         for side in [Side::Buy, Side::Sell] {
@@ -637,6 +626,7 @@ impl QuoteEngine {
         self.own_orders.follow_trade(trade.aggressor, units, trade.size);
         if let Some(event) = self.tape.last(trade.aggressor) {
             self.model.on_print(time_ns, event, change, trade.size);
+            self.taught(time_ns);
         }
     }
 
@@ -646,6 +636,7 @@ impl QuoteEngine {
         match self.now_ns {
             None => {
                 self.model.start(time_ns);
+                self.taught(time_ns);
                 self.next_second_ns = time_ns.saturating_add(SECOND_NS);
             }
             Some(_) if time_ns < self.next_second_ns => {}
@@ -664,8 +655,15 @@ impl QuoteEngine {
             if self.model.on_second(self.next_second_ns, self.last_mid, half_spread_bps, self.mid_is_fresh) {
                 self.mid_is_fresh = false;
             }
+            self.taught(self.next_second_ns);
             self.next_second_ns = self.next_second_ns.saturating_add(SECOND_NS);
         }
+    }
+
+    /// The model learned something at `time_ns`: what pricing had prepared is old.
+    fn taught(&mut self, time_ns: TimestampNs) {
+        self.taught_ns = time_ns;
+        self.memo.forget();
     }
 
     fn after_book(&mut self) {

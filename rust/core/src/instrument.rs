@@ -15,7 +15,8 @@ pub const SNAP_TOLERANCE: f64 = 1e-9;
 const SIGNIFICANT_FIGURES: u32 = 5;
 const MAX_DECIMALS: u32 = 6;
 // Rounding by addition is exact below 2^51.
-const MAX_UNITS: f64 = 2_251_799_813_685_247.0;
+/// Largest price or size in units.
+pub const MAX_UNITS: f64 = 2_251_799_813_685_247.0;
 
 /// The decade of prices that shares one increment: `low..high` in units.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -122,10 +122,17 @@ impl FundingForecast {
     /// C = f̂·N(τ), bps: what holding one more contract costs in funding, negative when it earns.
     #[must_use]
     pub fn carry_bps(&self, now_ns: TimestampNs, horizon_s: f64) -> f64 {
+        self.carry_with(now_ns, horizon_s, 1.0 / (1.0 - exp(-self.interval_s / horizon_s)))
+    }
+
+    /// [`FundingForecast::carry_bps`] with 1/(1 − e^{−I/τ}) at hand.
+    #[inline]
+    #[must_use]
+    pub(crate) fn carry_with(&self, now_ns: TimestampNs, horizon_s: f64, settlement_scale: f64) -> f64 {
         if self.current_bps.is_none() && self.predicted_bps.is_none() {
             return 0.0;
         }
-        self.forecast_bps(now_ns) * self.expected_settlements(now_ns, horizon_s)
+        self.forecast_bps(now_ns) * exp(-self.seconds_to_settlement(now_ns) / horizon_s) * settlement_scale
     }
 
     /// How many deviations the forecast stands from its mean of a day; `None` without spread.

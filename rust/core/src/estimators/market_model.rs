@@ -108,10 +108,6 @@ struct EventSize {
 /// Estimates at one moment; pairs are (bid, ask).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimates {
-    /// μ̂, bps/s.
-    pub drift_bps_per_s: f64,
-    /// P, (bps/s)².
-    pub drift_variance: f64,
     /// P∞, (bps/s)².
     pub stationary_variance: f64,
     /// κ_μ, 1/s.
@@ -404,10 +400,9 @@ impl MarketModel {
         self.volatility.ratio()
     }
 
-    /// Every estimate pricing reads, as of `now_ns`.
+    /// Every slow estimate pricing reads, as of `now_ns`.
     #[must_use]
     pub fn estimates(&self, now_ns: TimestampNs) -> Estimates {
-        let (drift_bps_per_s, drift_variance) = self.drift.at(now_ns);
         let flow = self.flow.reading(FLOW_PRICING, now_ns);
         let volatility = self.volatility.value();
         let informed = if self.informed_volatility > 0.0 {
@@ -422,8 +417,6 @@ impl MarketModel {
             (count > 0.0).then(|| sizes.sum.value(now_ns) / count)
         };
         Estimates {
-            drift_bps_per_s,
-            drift_variance,
             stationary_variance: self.drift.stationary_variance(),
             mean_reversion_per_s: self.drift.mean_reversion_per_s(),
             volatility,

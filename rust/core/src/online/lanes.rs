@@ -107,14 +107,14 @@ pub const CUBIC_ITERATIONS_FAR: u32 = 12;
 /// which triple the digits each.
 #[inline(always)]
 #[must_use]
-pub fn cubic_root(w: f64, iterations: u32) -> f64 {
+pub fn cubic_root<const ITERATIONS: u32>(w: f64) -> f64 {
     let a = w.abs();
     let q = a.sqrt();
     let numerator = a * (1.0 - 0.016_737_229_025_176_08 * q + 0.038_014_281_418_971_875 * a);
     let denominator =
         3.0 - 0.374_083_895_162_814_26 * q + 0.794_761_391_719_576_2 * a + 0.050_820_260_381_327_51 * a * q;
     let mut u = numerator / denominator;
-    for _ in 0..iterations {
+    for _ in 0..ITERATIONS {
         let u2 = u * u;
         let value = (4.0 * u2 + 3.0) * u - a;
         let slope = 12.0 * u2 + 3.0;
@@ -156,13 +156,14 @@ mod tests {
         let mut worst: f64 = 0.0;
         for i in 0..=24_000 {
             let w = 10f64.powf(-12.0 + f64::from(i) * 17.0 / 24_000.0);
-            let iterations = if w <= CUBIC_NEAR { CUBIC_ITERATIONS } else { CUBIC_ITERATIONS_FAR };
+            let root =
+                if w <= CUBIC_NEAR { cubic_root::<CUBIC_ITERATIONS> } else { cubic_root::<CUBIC_ITERATIONS_FAR> };
             let closed = libm::sinh(libm::asinh(w) / 3.0);
-            worst = worst.max((cubic_root(w, iterations) / closed - 1.0).abs());
-            worst = worst.max((cubic_root(-w, iterations) / closed + 1.0).abs());
+            worst = worst.max((root(w) / closed - 1.0).abs());
+            worst = worst.max((root(-w) / closed + 1.0).abs());
         }
         println!("cubic root: worst relative error {worst:.2e}");
         assert!(worst < 1e-12);
-        assert_eq!(cubic_root(0.0, 2), 0.0);
+        assert_eq!(cubic_root::<2>(0.0), 0.0);
     }
 }

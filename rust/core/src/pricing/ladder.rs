@@ -1,12 +1,15 @@
 //! The ladder, MODEL.md section 5: prices, then everything else at the rounded price. The hot path: no allocation, and the level
 //! arithmetic as straight-line loops the compiler turns into vector lanes.
 
+use super::costs::REQUEST_CREDIT_PER_USD;
 use super::decision::{Binding, QuoteSide};
 use super::fill_probability::{LifeCurve, MIN_PROBABILITY};
 use super::risk::{InventoryRisk, InverseLanes};
 use crate::config::MAX_LEVELS;
-use crate::instrument::{Decade, Instrument, round_in_decade};
-use crate::online::lanes::{cubic_root, erfc, exp, larger, smaller};
+use crate::instrument::{Instrument, MAX_UNITS, SNAP_TOLERANCE};
+use crate::online::lanes::{
+    CUBIC_ITERATIONS, CUBIC_ITERATIONS_FAR, CUBIC_NEAR, cubic_root, erfc, exp, floor, larger, nearest, smaller,
+};
 use crate::state::book::BookSide;
 use crate::state::own_orders::OwnOrder;
 use crate::types::{BPS, Lots, Price, Side};
@@ -67,6 +70,9 @@ pub struct SideInputs<'a> {
 
 /// Lanes of one side.
 struct Lanes<const W: usize> {
+    spacing: [f64; W],
+    rounded: [f64; W],
+    price: [f64; W],
     depth: [f64; W],
     queue: [f64; W],
     request_weight: [f64; W],
@@ -75,6 +81,14 @@ struct Lanes<const W: usize> {
     cumulative: [f64; W],
     pnl: [f64; W],
     edge: [f64; W],
+}
+
+/// Distinct prices of one side, best first, with the ladder indices each stands for.
+struct Merged<const W: usize> {
+    len: usize,
+    units: [i64; W],
+    inner: [u8; W],
+    outer: [u8; W],
 }
 
 /// Fills `quotes` with the ladder of one side.
@@ -99,15 +113,10 @@ fn fill_lanes<const W: usize>(
     quotes: &mut QuoteSide,
     binding: &mut Binding,
 ) {
-    let mut units = [0_i64; W];
-    let mut inner = [0_u8; W];
-    let mut outer = [0_u8; W];
-    let merged = price_levels(instrument, inputs, &mut units, &mut inner, &mut outer, binding);
-    quotes.len = 0;
-    if merged == 0 {
-        return;
-    }
     let mut lanes = Lanes::<W> {
+        spacing: [0.0; W],
+        rounded: [0.0; W],
+        price: [0.0; W],
         depth: [0.0; W],
         queue: [1.0; W],
         request_weight: [0.0; W],
@@ -117,71 +126,123 @@ fn fill_lanes<const W: usize>(
         pnl: [0.0; W],
         edge: [0.0; W],
     };
+    quotes.len = 0;
+    let merged = price_levels(instrument, inputs, &mut lanes, binding);
+    if merged.len == 0 {
+        return;
+    }
+    join_queue(inputs, &merged, &mut lanes);
     let scale = instrument.price_scale();
+    let inverse = risk.lanes();
+    if inverse.inner * inverse.full <= CUBIC_NEAR {
+        evaluate::<W, CUBIC_ITERATIONS>(&mut lanes, inputs, scale, &inverse);
+    } else {
+        evaluate::<W, CUBIC_ITERATIONS_FAR>(&mut lanes, inputs, scale, &inverse);
+    }
+    emit(instrument, inputs, &lanes, &merged, quotes, binding);
+}
+
+/// Offsets → post-only clamp → price grid → merge. Leaves the distinct prices in units in `lanes.price`.
+fn price_levels<const W: usize>(
+    instrument: &Instrument,
+    inputs: &SideInputs<'_>,
+    lanes: &mut Lanes<W>,
+    binding: &mut Binding,
+) -> Merged<W> {
+    let side = inputs.side;
+    let levels = inputs.levels.min(W);
+    let (mut spacing, mut step) = (0.0, inputs.spacing_bps);
+    for slot in &mut lanes.spacing[..levels] {
+        *slot = spacing;
+        spacing += step;
+        step *= inputs.growth;
+    }
+    let mid_units = inputs.mid * instrument.price_scale();
+    let limit = inputs.post_only_limit.0 as f64;
+    let decade = instrument.decade(mid_units);
+    round_lanes(lanes, inputs, mid_units, limit, decade.increment);
+    let first = mid_units * (1.0 + inputs.first_offset_bps / BPS);
+    binding.post_only |= if side == Side::Buy { first > limit } else { first < limit };
+
+    let lowest = mid_units * DEEPEST_SHARE;
+    let highest = mid_units / DEEPEST_SHARE;
+    let mut merged = Merged { len: 0, units: [0; W], inner: [0; W], outer: [0; W] };
+    for i in 0..levels {
+        let mut rounded = lanes.rounded[i];
+        if !(rounded > decade.low && rounded < decade.high) {
+            // Another increment holds here: this level is rounded on its own.
+            let raw = mid_units * (1.0 + (inputs.first_offset_bps - side.sign() * lanes.spacing[i]) / BPS);
+            let clamped = if side == Side::Buy { smaller(raw, limit) } else { larger(raw, limit) };
+            if !(clamped > lowest && clamped < highest) {
+                break;
+            }
+            rounded = instrument.round_units(clamped, side);
+        }
+        if !(rounded > lowest && rounded < highest) {
+            break;
+        }
+        let units = rounded as i64;
+        if merged.len > 0 && merged.units[merged.len - 1] == units {
+            merged.outer[merged.len - 1] = i as u8;
+        } else {
+            merged.units[merged.len] = units;
+            merged.inner[merged.len] = i as u8;
+            merged.outer[merged.len] = i as u8;
+            lanes.price[merged.len] = rounded;
+            merged.len += 1;
+        }
+    }
+    merged
+}
+
+/// Rounds every level with the increment at mid; levels of another decade are rounded again by the caller.
+#[multiversion::multiversion(targets("x86_64+avx+avx2"))]
+fn round_lanes<const W: usize>(
+    lanes: &mut Lanes<W>,
+    inputs: &SideInputs<'_>,
+    mid_units: f64,
+    limit: f64,
+    increment: f64,
+) {
     let outward = -inputs.side.sign();
-    let mut prices = [0.0; W];
+    let first = inputs.first_offset_bps;
+    // A bid is rounded down, an ask up: −⌊−x⌋.
+    for i in 0..W {
+        let raw = mid_units * (1.0 + (first + outward * lanes.spacing[i]) / BPS);
+        let clamped = if outward < 0.0 { smaller(raw, limit) } else { larger(raw, limit) };
+        let bounded = smaller(larger(clamped, 0.0), MAX_UNITS);
+        let steps = bounded / increment;
+        let whole = nearest(steps);
+        let down = -outward * floor(-outward * steps);
+        let snapped = if (steps - whole).abs() <= SNAP_TOLERANCE * steps { whole } else { down };
+        lanes.rounded[i] = snapped * increment;
+    }
+}
+
+/// Caps, request weights and the queue before each distinct price.
+fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &Merged<W>, lanes: &mut Lanes<W>) {
+    let (book, sizes) = (inputs.book.units(), inputs.book.sizes());
+    let buys = inputs.side == Side::Buy;
     let mut place = 0;
-    for i in 0..merged {
-        let price = units[i] as f64 / scale;
-        prices[i] = price;
-        lanes.depth[i] = outward * (price - inputs.mid) / inputs.mid * BPS;
-        lanes.cap[i] = (f64::from(outer[i]) + 1.0) * inputs.clip;
-        lanes.request_weight[i] = request_weight(inputs, inner[i]);
-        let ahead = ahead_at(inputs, units[i], &mut place);
+    for i in 0..merged.len {
+        let units = merged.units[i];
+        lanes.cap[i] = (f64::from(merged.outer[i]) + 1.0) * inputs.clip;
+        lanes.request_weight[i] = request_weight(inputs, merged.inner[i]);
+        while book.get(place).is_some_and(|shown| if buys { *shown > units } else { *shown < units }) {
+            place += 1;
+        }
+        let shown = if place < book.len() && book[place] == units { sizes[place] } else { 0.0 };
+        let ahead = if inputs.own_orders.is_empty() { shown } else { kept_place(inputs, units, shown) };
         if ahead > 0.0 {
             let base = 1.0 + ahead / inputs.mean_event_size;
             lanes.queue[i] =
                 if inputs.queue_exponent == 1.0 { 1.0 / base } else { libm::pow(base, -inputs.queue_exponent) };
         }
     }
-    evaluate(&mut lanes, inputs, risk.lanes());
-    emit(instrument, inputs, &lanes, merged, &units, &inner, &prices, quotes, binding);
-}
-
-/// Offsets → post-only clamp → price grid → merge; returns the number of distinct prices, best first.
-fn price_levels<const W: usize>(
-    instrument: &Instrument,
-    inputs: &SideInputs<'_>,
-    units: &mut [i64; W],
-    inner: &mut [u8; W],
-    outer: &mut [u8; W],
-    binding: &mut Binding,
-) -> usize {
-    let side = inputs.side;
-    let mid_units = inputs.mid * instrument.price_scale();
-    let limit = inputs.post_only_limit.0 as f64;
-    let lowest = mid_units * DEEPEST_SHARE;
-    let highest = mid_units / DEEPEST_SHARE;
-    let outward = -side.sign();
-    let mut decade = Decade { low: 0.0, high: 0.0, increment: 1.0 };
-    let (mut spacing, mut step) = (0.0, inputs.spacing_bps);
-    let mut merged = 0;
-    for i in 0..inputs.levels.min(W) {
-        let raw = mid_units * (1.0 + (inputs.first_offset_bps + outward * spacing) / BPS);
-        spacing += step;
-        step *= inputs.growth;
-        let clamped = if side == Side::Buy { smaller(raw, limit) } else { larger(raw, limit) };
-        binding.post_only |= clamped != raw;
-        if !(clamped > lowest && clamped < highest) {
-            break;
-        }
-        if !(clamped >= decade.low && clamped < decade.high * (1.0 - 1e-9)) {
-            decade = instrument.decade(clamped * (1.0 + 1e-9));
-        }
-        let rounded = round_in_decade(clamped, decade, side) as i64;
-        if merged > 0 && units[merged - 1] == rounded {
-            outer[merged - 1] = i as u8;
-        } else {
-            units[merged] = rounded;
-            inner[merged] = i as u8;
-            outer[merged] = i as u8;
-            merged += 1;
-        }
-    }
-    merged
 }
 
 /// u_i: 0 at the first level, 1 where the position grows, less where it shrinks.
+#[inline]
 fn request_weight(inputs: &SideInputs<'_>, inner: u8) -> f64 {
     if inner == 0 || inputs.request_price_usd <= 0.0 {
         return 0.0;
@@ -191,66 +252,65 @@ fn request_weight(inputs: &SideInputs<'_>, inner: u8) -> f64 {
     larger(1.0 - closing / ((f64::from(inner) + 1.0) * inputs.clip), 0.0)
 }
 
-/// Size before an order at a price: our kept order's place if one stands there, else what the book shows.
-fn ahead_at(inputs: &SideInputs<'_>, units: i64, place: &mut usize) -> f64 {
-    let book = inputs.book.units();
-    let sign = if inputs.side == Side::Buy { 1 } else { -1 };
-    while *place < book.len() && (book[*place] - units) * sign > 0 {
-        *place += 1;
-    }
-    let shown = if *place < book.len() && book[*place] == units { inputs.book.sizes()[*place] } else { 0.0 };
-    if inputs.own_orders.is_empty() {
-        return shown;
-    }
+/// Size before our order at a price: the kept order's place if one stands there, else what the book shows.
+fn kept_place(inputs: &SideInputs<'_>, units: i64, shown: f64) -> f64 {
     inputs
         .own_orders
         .iter()
         .filter(|order| order.side == inputs.side && order.price.0 == units && order.status.is_keepable())
         .map(|order| order.ahead)
-        .fold(f64::INFINITY, smaller)
-        .min(shown)
+        .fold(shown, smaller)
 }
 
-/// Fill probability, margin, cumulative size, edge and PnL of every lane.
+/// Fill probability, margin, cumulative size, edge and PnL of every lane; two loops without a branch or a call.
 #[multiversion::multiversion(targets("x86_64+avx+avx2"))]
-fn evaluate<const W: usize>(lanes: &mut Lanes<W>, inputs: &SideInputs<'_>, inverse: InverseLanes) {
-    let notional = inputs.clip * inputs.mid;
-    let iterations = inverse.iterations;
+fn evaluate<const W: usize, const ITERATIONS: u32>(
+    lanes: &mut Lanes<W>,
+    inputs: &SideInputs<'_>,
+    price_scale: f64,
+    inverse: &InverseLanes,
+) {
+    let SideInputs { volatility, intensity, depth_decay, life, mid, .. } = *inputs;
+    let outward = -inputs.side.sign();
     for i in 0..W {
-        let depth = lanes.depth[i];
+        let price = lanes.price[i] / price_scale;
+        let depth = outward * (price - mid) / mid * BPS;
+        lanes.price[i] = price;
+        lanes.depth[i] = depth;
         let outside = larger(depth, 0.0);
-        let life = larger(inputs.life.at(depth), 1e-6);
-        let through = erfc(outside / (inputs.volatility * (2.0 * life).sqrt()));
-        let at = 1.0 - exp(-inputs.intensity * exp(-inputs.depth_decay * outside) * life);
+        let expected = larger(life.at(depth), 1e-6);
+        let through = erfc(outside / (volatility * (2.0 * expected).sqrt()));
+        let at = 1.0 - exp(-intensity * exp(-depth_decay * outside) * expected);
         let probability = 1.0 - (1.0 - through) * (1.0 - at * lanes.queue[i]);
         lanes.probability[i] = smaller(larger(probability, MIN_PROBABILITY), 1.0);
     }
+    let SideInputs { base_margin_bps, base_edge_bps, penalty_bps, inventory_fraction, max_position, .. } = *inputs;
+    let InverseLanes { full, inner, outer } = *inverse;
+    let notional = inputs.clip * inputs.mid;
+    let request_bps = inputs.request_price_usd * BPS;
     for i in 0..W {
-        let per_usd = 1.0 / (lanes.probability[i] * notional) - super::costs::REQUEST_CREDIT_PER_USD;
-        let request = inputs.request_price_usd * larger(per_usd, 0.0) * BPS * lanes.request_weight[i];
-        let margin = lanes.depth[i] + inputs.base_margin_bps - request;
-        let bounded = smaller(larger(margin, -inverse.full), inverse.full);
-        let inside = inverse.outer * cubic_root(inverse.inner * bounded, iterations);
-        let below = if margin <= -inverse.full { -1.0 } else { inside };
-        let optimum = if margin >= inverse.full { 1.0 } else { below };
+        let probability = lanes.probability[i];
+        let unpaid = larger(1.0 / (probability * notional) - REQUEST_CREDIT_PER_USD, 0.0);
+        let margin = lanes.depth[i] + base_margin_bps - request_bps * unpaid * lanes.request_weight[i];
+        let bounded = smaller(larger(margin, -full), full);
+        let inside = outer * cubic_root::<ITERATIONS>(inner * bounded);
+        let above = if margin >= full { 1.0 } else { inside };
+        let optimum = if margin <= -full { -1.0 } else { above };
+        // At zero margin and zero penalty both clamps hold; the optimum is then to hold nothing.
         let optimum = if margin == 0.0 { 0.0 } else { optimum };
-        let wanted = larger(optimum - inputs.inventory_fraction, 0.0) * inputs.max_position;
+        let wanted = larger(optimum - inventory_fraction, 0.0) * max_position;
         lanes.cumulative[i] = smaller(wanted, lanes.cap[i]);
-        lanes.edge[i] = lanes.depth[i] + inputs.base_edge_bps;
-        lanes.pnl[i] = lanes.probability[i] * (margin - inputs.penalty_bps);
+        lanes.edge[i] = lanes.depth[i] + base_edge_bps;
+        lanes.pnl[i] = probability * (margin - penalty_bps);
     }
 }
 
 /// Cumulative curve → lots, minimum value and cap → orders.
-#[allow(clippy::too_many_arguments, reason = "the ladder's columns")]
 fn emit<const W: usize>(
     instrument: &Instrument,
     inputs: &SideInputs<'_>,
     lanes: &Lanes<W>,
-    merged: usize,
-    units: &[i64; W],
-    inner: &[u8; W],
-    prices: &[f64; W],
+    merged: &Merged<W>,
     quotes: &mut QuoteSide,
     binding: &mut Binding,
 ) {
@@ -258,68 +318,70 @@ fn emit<const W: usize>(
     let held = if side == Side::Buy { inputs.position.0 } else { -inputs.position.0 };
     let cap = instrument.floor_lots(inputs.max_position).0;
     let live: i64 = inputs.own_orders.iter().filter(|order| order.side == side).map(|order| order.remaining.0).sum();
-    let mut room = cap.saturating_sub(held).saturating_sub(live);
+    let mut room = cap.saturating_sub(held).saturating_sub(live).max(0);
     let closing = (-held).max(0);
     let size_scale = instrument.size_scale();
-    let mut curve = 0.0;
+    let minimum = instrument.min_notional();
     let mut emitted = 0_i64;
-    let mut last_emitted = 0;
 
-    let mut place = |i: usize, lots: i64, emitted: &mut i64, room: &mut i64, binding: &mut Binding| -> bool {
-        let kept: i64 = if inputs.own_orders.is_empty() {
-            0
-        } else {
-            inputs
-                .own_orders
-                .iter()
-                .filter(|order| order.side == side && order.price.0 == units[i] && order.status.is_keepable())
-                .map(|order| order.remaining.0)
-                .sum()
-        };
+    let mut place = |i: usize, lots: i64, emitted: &mut i64| -> bool {
+        let kept = if inputs.own_orders.is_empty() { 0 } else { kept_lots(inputs, merged.units[i]) };
         // What stands at this price is counted as live already; only what is added needs room.
-        let allowed = lots.min(kept.saturating_add((*room).max(0)));
+        let allowed = lots.min(kept.saturating_add(room));
         binding.cap |= allowed < lots;
         let size = allowed as f64 / size_scale;
         let closes_all = allowed == closing && *emitted == 0;
-        if allowed <= 0 || (size * prices[i] < instrument.min_notional() && !closes_all) {
+        if allowed <= 0 || (size * lanes.price[i] < minimum && !closes_all) {
             return false;
         }
-        *room -= (allowed - kept).max(0);
+        room -= (allowed - kept).max(0);
         *emitted += allowed;
         let slot = quotes.len;
-        quotes.price_units[slot] = Price(units[i]);
+        quotes.price_units[slot] = Price(merged.units[i]);
         quotes.lots[slot] = Lots(allowed);
-        quotes.prices[slot] = prices[i];
+        quotes.prices[slot] = lanes.price[i];
         quotes.sizes[slot] = size;
         quotes.depth_bps[slot] = lanes.depth[i];
         quotes.fill_probability[slot] = lanes.probability[i];
         quotes.expected_edge_bps[slot] = lanes.edge[i];
         quotes.expected_pnl_bps[slot] = lanes.pnl[i];
         quotes.reduce_only[slot] = *emitted <= closing;
-        quotes.ladder_index[slot] = inner[i];
+        quotes.ladder_index[slot] = merged.inner[i];
         quotes.len += 1;
         true
     };
 
-    for (i, &price) in prices.iter().enumerate().take(merged) {
+    let mut curve = 0.0;
+    let mut last_emitted = 0;
+    for i in 0..merged.len {
         curve = larger(curve, lanes.cumulative[i]);
         let lots = instrument.floor_lots(curve).0 - emitted;
-        let worth_it = lots > 0 && lots as f64 / size_scale * price >= instrument.min_notional();
-        if worth_it && place(i, lots, &mut emitted, &mut room, binding) {
+        let worth_it = lots > 0 && lots as f64 / size_scale * lanes.price[i] >= minimum;
+        if worth_it && place(i, lots, &mut emitted) {
             last_emitted = i + 1;
         }
     }
     let left = instrument.floor_lots(curve).0 - emitted;
-    if left > 0 && emitted < closing && last_emitted != merged {
+    if left > 0 && emitted < closing && last_emitted != merged.len {
         // A closing remainder is raised to the venue's minimum while it stays within the position, else one order closes all.
-        let last = merged - 1;
-        let minimum = minimum_lots(instrument, prices[last]);
-        if emitted + minimum <= closing {
-            place(last, minimum, &mut emitted, &mut room, binding);
+        let last = merged.len - 1;
+        let raised = minimum_lots(instrument, lanes.price[last]);
+        if emitted + raised <= closing {
+            place(last, raised, &mut emitted);
         } else if emitted == 0 {
-            place(last, closing, &mut emitted, &mut room, binding);
+            place(last, closing, &mut emitted);
         }
     }
+}
+
+/// Lots of ours that stand at a price and may be kept.
+fn kept_lots(inputs: &SideInputs<'_>, units: i64) -> i64 {
+    inputs
+        .own_orders
+        .iter()
+        .filter(|order| order.side == inputs.side && order.price.0 == units && order.status.is_keepable())
+        .map(|order| order.remaining.0)
+        .sum()
 }
 
 /// Fewest lots whose value at a price reaches the venue's minimum.

@@ -5,6 +5,7 @@ pub mod decision;
 pub mod explain;
 pub mod fill_probability;
 pub mod ladder;
+pub mod prepared;
 pub mod reservation;
 pub mod risk;
 pub mod standalone;

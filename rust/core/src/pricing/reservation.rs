@@ -24,29 +24,26 @@ pub(crate) fn half_spread(risk_aversion: f64, depth_decay: f64) -> f64 {
     libm::log1p(risk_aversion / depth_decay) / risk_aversion
 }
 
-/// F = ln(Λ_a/Λ_b)/(k_a + k_b)/(1 + τ/τ_f), bps, within ±½(1/γ₀)ln(1 + γ₀/k), k = (k_b + k_a)/2: unequal arrival rates move both quotes.
+/// F = ln(Λ_a/Λ_b)/(k_a + k_b)/(1 + τ/τ_f), bps, within ±½ of `half_spread_bps` (at k = (k_b + k_a)/2): unequal arrival rates move
+/// both quotes. Pairs are (bid, ask).
 #[inline]
 #[must_use]
-#[allow(clippy::too_many_arguments, reason = "the formula's own arguments")]
-pub fn flow_shift(
-    sell_rate: f64,
-    buy_rate: f64,
-    bid_decay: f64,
-    ask_decay: f64,
-    risk_aversion: f64,
+pub(crate) fn flow_shift(
+    rates: [f64; 2],
+    decays: [f64; 2],
+    half_spread_bps: f64,
     horizon_s: f64,
     memory_s: f64,
 ) -> f64 {
-    let bound = 0.5 * half_spread(risk_aversion, 0.5 * (bid_decay + ask_decay));
-    let raw = libm::log(buy_rate / sell_rate) / (bid_decay + ask_decay) / (1.0 + horizon_s / memory_s);
+    let bound = 0.5 * half_spread_bps;
+    let raw = libm::log(rates[1] / rates[0]) / (decays[0] + decays[1]) / (1.0 + horizon_s / memory_s);
     raw.clamp(-bound, bound)
 }
 
-/// [`flow_shift`] with its arguments checked, for callers outside the engine.
+/// F with its arguments checked, for callers outside the engine.
 ///
 /// # Errors
 /// A number that is not finite and positive.
-#[allow(clippy::too_many_arguments, reason = "the formula's own arguments")]
 pub fn checked_flow_shift(
     sell_rate: f64,
     buy_rate: f64,
@@ -67,7 +64,8 @@ pub fn checked_flow_shift(
     ] {
         require_positive(field, value)?;
     }
-    let shift = flow_shift(sell_rate, buy_rate, bid_decay, ask_decay, risk_aversion, horizon_s, memory_s);
+    let half = half_spread(risk_aversion, 0.5 * (bid_decay + ask_decay));
+    let shift = flow_shift([sell_rate, buy_rate], [bid_decay, ask_decay], half, horizon_s, memory_s);
     require_finite("flow_shift", shift)?;
     Ok(shift)
 }

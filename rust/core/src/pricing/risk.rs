@@ -1,7 +1,7 @@
 //! One convex potential of inventory and one horizon, MODEL.md section 3.
 
 use crate::error::{Result, invalid_input, require_positive};
-use crate::online::lanes::{CUBIC_ITERATIONS, CUBIC_ITERATIONS_FAR, CUBIC_NEAR, exp};
+use crate::online::lanes::{CUBIC_ITERATIONS, CUBIC_ITERATIONS_FAR, CUBIC_NEAR, cubic_root, exp};
 
 // Below this curvature the inverse is the straight line to 1e-12.
 const FLAT: f64 = 1e-12;
@@ -113,6 +113,23 @@ impl InventoryRisk {
         }
     }
 
+    /// [`InventoryRisk::clamped_inverse`] without the closed form's transcendental functions, equal to 1e-12.
+    #[inline]
+    #[must_use]
+    pub(crate) fn fast_clamped_inverse(&self, margin_bps: f64) -> f64 {
+        let lanes = self.lanes();
+        if margin_bps.abs() >= lanes.full {
+            return if margin_bps == 0.0 { 0.0 } else { margin_bps.signum() };
+        }
+        let w = lanes.inner * margin_bps;
+        let root = if lanes.inner * lanes.full <= CUBIC_NEAR {
+            cubic_root::<CUBIC_ITERATIONS>(w)
+        } else {
+            cubic_root::<CUBIC_ITERATIONS_FAR>(w)
+        };
+        lanes.outer * root
+    }
+
     /// The inverse prepared for lanes.
     #[inline]
     #[must_use]
@@ -121,9 +138,7 @@ impl InventoryRisk {
         // A flat or tiny penalty is inverted with the smallest curvature and slope that divide safely; its clamp does the rest.
         let root = (3.0 * self.curvature.max(FLAT)).sqrt();
         let slope = self.slope_at_zero.max(1e-300);
-        let inner = 1.5 * root / slope;
-        let iterations = if inner * full <= CUBIC_NEAR { CUBIC_ITERATIONS } else { CUBIC_ITERATIONS_FAR };
-        InverseLanes { full, inner, outer: 2.0 / root, iterations }
+        InverseLanes { full, inner: 1.5 * root / slope, outer: 2.0 / root }
     }
 }
 
@@ -136,11 +151,17 @@ pub(crate) struct InverseLanes {
     pub(crate) inner: f64,
     /// 2/√(3β).
     pub(crate) outer: f64,
-    /// Halley steps.
-    pub(crate) iterations: u32,
 }
 
-/// τ = clamp((1/σ)·√((1 + γ₀/k)^{1 + k/γ₀}/(2kLγ₀)), minimum, maximum), seconds; k = (k_b + k_a)/2, L = √(A_b·A_a).
+/// (1 + γ₀/k)^{1 + k/γ₀}, GLFT's constant.
+#[inline]
+#[must_use]
+pub fn glft_power(depth_decay: f64, risk_aversion: f64) -> f64 {
+    exp((1.0 + depth_decay / risk_aversion) * libm::log1p(risk_aversion / depth_decay))
+}
+
+/// τ = clamp((1/σ)·√((1 + γ₀/k)^{1 + k/γ₀}/(2kLγ₀)), minimum, maximum), seconds; k = (k_b + k_a)/2, L = √(A_b·A_a), `power` of
+/// [`glft_power`].
 ///
 /// GLFT's own horizon: with it γ₀σ²τ is exactly their skew per clip.
 #[inline]
@@ -150,19 +171,19 @@ pub fn horizon(
     depth_decay: f64,
     intensity: f64,
     risk_aversion: f64,
+    power: f64,
     minimum_s: f64,
     maximum_s: f64,
 ) -> f64 {
-    let power = exp((1.0 + depth_decay / risk_aversion) * libm::log1p(risk_aversion / depth_decay));
     let raw = (power / (2.0 * depth_decay * intensity * risk_aversion)).sqrt() / volatility;
     raw.clamp(minimum_s, maximum_s)
 }
 
-/// a = ½kγ₀σ²/(L(1 + γ₀/k)^{−(1 + k/γ₀)}) and s_a = 1 + (√a/6)·clip((0.6 − a)/0.3, 0, 1): where the closed form holds (a ≤ 0.2 within 2 %).
+/// a = ½kγ₀σ²/(L(1 + γ₀/k)^{−(1 + k/γ₀)}) and s_a = 1 + (√a/6)·clip((0.6 − a)/0.3, 0, 1): where the closed form holds (a ≤ 0.2
+/// within 2 %).
 #[inline]
 #[must_use]
-pub fn validity(volatility: f64, depth_decay: f64, intensity: f64, risk_aversion: f64) -> (f64, f64) {
-    let power = exp((1.0 + depth_decay / risk_aversion) * libm::log1p(risk_aversion / depth_decay));
+pub fn validity(volatility: f64, depth_decay: f64, intensity: f64, risk_aversion: f64, power: f64) -> (f64, f64) {
     let a = 0.5 * depth_decay * risk_aversion * volatility * volatility * power / intensity;
     (a, 1.0 + a.sqrt() / 6.0 * ((0.6 - a) / 0.3).clamp(0.0, 1.0))
 }
