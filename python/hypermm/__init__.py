@@ -5,13 +5,17 @@ Everything a bot needs to embed the engine is here; `hypermm.exceptions` draws t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from hypermm._core import (
+    BacktestResult,
     ConfigField,
     Decision,
     DepthDecay,
     DirectionalFlow,
     DriftFilter,
     EngineConfig,
+    Event,
     FundingForecast,
     Instrument,
     InventoryRisk,
@@ -22,6 +26,7 @@ from hypermm._core import (
     QuoteSide,
     QuoteStatus,
     Side,
+    backtest,
     drift_shift,
     expected_pnl,
     fill_probability,
@@ -29,6 +34,7 @@ from hypermm._core import (
     glft_half_spread,
     merge_levels,
     optimal_size,
+    synthetic_session,
 )
 from hypermm.exceptions import (
     EngineBusyError,
@@ -43,7 +49,11 @@ from hypermm.exceptions import (
     UnknownCoinError,
 )
 
+if TYPE_CHECKING:
+    from hypermm.recording import Recording, load_recording
+
 __all__ = [
+    "BacktestResult",
     "ConfigField",
     "Decision",
     "DepthDecay",
@@ -51,6 +61,7 @@ __all__ = [
     "DriftFilter",
     "EngineBusyError",
     "EngineConfig",
+    "Event",
     "FundingForecast",
     "HypermmError",
     "Instrument",
@@ -65,16 +76,35 @@ __all__ = [
     "QuoteEngine",
     "QuoteSide",
     "QuoteStatus",
+    "Recording",
     "RecordingError",
     "Side",
     "SnapshotError",
     "TimeOrderError",
     "UnknownCoinError",
+    "backtest",
     "drift_shift",
     "expected_pnl",
     "fill_probability",
     "flow_shift",
     "glft_half_spread",
+    "load_recording",
     "merge_levels",
     "optimal_size",
+    "synthetic_session",
 ]
+
+# Read on first use: an engine inside another bot needs no reader of files.
+_LAZY = ("Recording", "load_recording")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from hypermm import recording
+
+        return getattr(recording, name)
+    raise AttributeError(f"module 'hypermm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

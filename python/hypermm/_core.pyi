@@ -11,19 +11,21 @@ object never wait for one another: the second of two at once raises `EngineBusyE
 
 import enum
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "BacktestResult",
     "ConfigField",
     "Decision",
     "DepthDecay",
     "DirectionalFlow",
     "DriftFilter",
     "EngineConfig",
+    "Event",
     "FundingForecast",
     "Instrument",
     "InventoryRisk",
@@ -36,6 +38,7 @@ __all__ = [
     "Side",
     "_Empty",
     "_panic",
+    "backtest",
     "drift_shift",
     "expected_pnl",
     "fill_probability",
@@ -43,6 +46,7 @@ __all__ = [
     "glft_half_spread",
     "merge_levels",
     "optimal_size",
+    "synthetic_session",
 ]
 
 _Number: TypeAlias = SupportsFloat | SupportsIndex
@@ -826,6 +830,10 @@ class QuoteEngine:
         """Mid price; None without a two-sided book."""
 
     @property
+    def clip(self) -> float | None:
+        """Size of one order, contracts; None before the first book."""
+
+    @property
     def open_orders(self) -> list[OpenOrder]:
         """Our orders not known to be dead."""
 
@@ -1274,6 +1282,120 @@ def merge_levels(prices: _Column, cumulative_sizes: _Column) -> tuple[_Floats, _
 
     Returns:
         (prices, sizes), shape (m,) with m ≤ n; sizes are increments of the running maximum and may be 0.
+    """
+
+@final
+class Event:
+    """What a backtest hands to a strategy: one event of the market or of our account; frozen.
+
+    The facts are attributes, named as the arguments of the engine's method for the event: ``event.price`` of a trade.
+    """
+
+    @property
+    def kind(self) -> Literal["book", "best", "trade", "context", "observation", "order", "fill", "position", "quota"]:
+        """What happened."""
+
+    @property
+    def time_ns(self) -> int:
+        """Receiver's clock, ns."""
+
+    def fields(self) -> dict[str, Any]:
+        """The event's facts by name."""
+
+    def apply(self, engine: QuoteEngine) -> None:
+        """Hands the event to an engine."""
+
+    def __getattribute__(self, name: str, /) -> Any: ...
+
+@final
+class BacktestResult:
+    """Columns of a run and its numbers; frozen, comparable to the bit, picklable. Arrays are read-only."""
+
+    @property
+    def fills(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Fills in the order we heard of them, shape (fills,) or (fills, 6) by horizon 0.5, 1, 5, 10, 30, 60 s.
+
+        time_ns, exchange_time_ns, placed_ns, side (+1 bought, −1 sold), price, size, order_id, trade_id, fee_usd,
+        mid_at_placement, mid_at_fill, depth_bps, position, adverse_selection_bps, edge_bps, markout_bps (section 11;
+        NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown).
+        """
+
+    @property
+    def decisions(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Every quote cycle, shape (cycles,) or (cycles, levels) with NaN for no level; empty when not logged.
+
+        time_ns, status (0 quoting, 1 no book, 2 one-sided, 3 crossed, 4 stale), mid_price, reservation_price,
+        position, drift_bps_per_s, drift_variance, target_inventory, bid_prices, bid_sizes, ask_prices, ask_sizes.
+        """
+
+    @property
+    def equity(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The account each second, shape (seconds,); money in USD, costs positive.
+
+        time_ns, mid_price, position, profit_usd, realized_usd, unrealized_usd, spread_capture_usd,
+        adverse_selection_usd, inventory_usd, fees_usd, funding_usd.
+        """
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds the run took, without reading files."""
+
+    def summary(self) -> dict[str, Any]:
+        """The run in numbers: fills, volume_usd, pnl_usd, edge_bps, markout_bps by horizon, events_per_s and so on."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+
+def backtest(
+    recording: Any,
+    instrument: Instrument,
+    config: EngineConfig,
+    *,
+    seed: SupportsIndex = 0,
+    fill_model: str | tuple[float, float] = "paper",
+    cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
+    latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
+    strategy: Any = None,
+    progress: Callable[[int, int], object] | None = None,
+    log_decisions: bool = True,
+) -> BacktestResult:
+    """Replays a recording to the engine, or to `strategy`, at the simulated venue.
+
+    Args:
+        recording: A `Recording`, or any object or dict with its columns.
+        instrument: Facts of the contract.
+        config: Configuration of the engine; with a `strategy`, its cap, fee, clip, levels and volatility are used.
+        seed: Seed of every draw, 0 to 2^63 − 1. Draws are keyed by seed, order and trade, never by call order.
+        fill_model: "paper", "default", or (touch_probability, queue_factor), each 0 to 1.
+        cycle_ns: Least time between quotes, ns; 0 quotes after every event.
+        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        strategy: Any object with ``on_event(event)`` and ``quote(time_ns)``; the latter returns a `Decision`, None,
+            or anything with ``bids`` and ``asks`` that have ``prices`` and ``sizes``, best level first. An attribute
+            ``clip`` may say the size of one order.
+        progress: Called with (events done, events in all), at most twenty times a second and once at the end.
+        log_decisions: Keep every decision.
+
+    Without a `strategy` other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
+
+    Raises:
+        InvalidInputError: A setting or a column is refused; names the row.
+        TimeOrderError: A stream is not in receive order.
+    """
+
+def synthetic_session(
+    seed: SupportsIndex = 0, duration_s: _Number = 1800.0, *, instrument: Instrument | None = None, **settings: _Number
+) -> dict[str, npt.NDArray[Any]]:
+    """Columns of a seeded market: Poisson flow of aggressors around a price with an Ornstein–Uhlenbeck drift.
+
+    Args:
+        seed: Seed of every draw.
+        duration_s: Length, s, 1 to 1e7.
+        instrument: Its price grid and lots; by default four size decimals.
+        settings: start_price, volatility (bps/√s), drift_mean_reversion_per_s, drift_deviation_bps_per_s,
+            arrival_rate (1/s a side), depth_decay (1/bps), half_spread_bps, print_size and level_size (contracts),
+            depth (levels), book_interval_s, best_interval_s, latency_s, funding_rate (fraction per hour).
+
+    Returns:
+        Column name → array, as `Recording.from_columns` takes them.
     """
 
 @final

@@ -269,6 +269,12 @@ impl PyQuoteEngine {
         Ok(read(slf)?.engine.mid_price())
     }
 
+    /// Size of one order, contracts; None before the first book.
+    #[getter]
+    fn clip(slf: &Engine<'_>) -> PyResult<Option<f64>> {
+        Ok(read(slf)?.engine.clip())
+    }
+
     /// Our orders not known to be dead.
     #[getter]
     fn open_orders(slf: &Engine<'_>) -> PyResult<Vec<PyOpenOrder>> {

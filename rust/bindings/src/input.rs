@@ -186,6 +186,18 @@ pub(crate) fn times<'py>(field: &str, value: &Bound<'py, PyAny>) -> PyResult<Col
     converted(field, value, "iu", "int64", "a one-dimensional array or sequence of integer nanoseconds")
 }
 
+/// Integers of another width, one dimension.
+pub(crate) fn integers<'py, T: numpy::Element>(
+    field: &str,
+    value: &Bound<'py, PyAny>,
+    target: &str,
+) -> PyResult<Column<'py, T>> {
+    match borrowed(value)? {
+        Some(column) => Ok(column),
+        None => converted(field, value, "iu", target, "a one-dimensional array of integers"),
+    }
+}
+
 /// Flags, one dimension.
 pub(crate) fn flags<'py>(field: &str, value: &Bound<'py, PyAny>) -> PyResult<Column<'py, bool>> {
     if let Some(column) = borrowed(value)? {
@@ -253,7 +265,7 @@ fn converted<'py, T: numpy::Element>(
     }
     let cast = array.call_method1("astype", (target,)).map_err(|_| refuse(""))?;
     // Float columns take what float64 makes of an integer; integer columns must keep every value.
-    if target.starts_with("int") && !empty {
+    if target.contains("int") && !empty {
         let same: bool = py.import("numpy")?.call_method1("array_equal", (&cast, &array))?.extract()?;
         if !same {
             return Err(refuse(&format!("a value does not fit {target}")));

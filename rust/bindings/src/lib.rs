@@ -1,15 +1,19 @@
 //! The extension module `hypermm._core`: conversions and exports, one file per layer of the core.
 
 mod access;
+mod backtest;
 mod config;
 mod decision;
 
 mod engine;
 mod error;
 mod estimators;
+mod event;
 mod input;
 mod instrument;
 mod pricing;
+mod recording;
+mod result;
 mod state;
 mod types;
 
@@ -32,5 +36,9 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<estimators::depth_decay::PyDepthDecay>()?;
     module.add_class::<estimators::funding::PyFundingForecast>()?;
     pricing::register(module)?;
+    module.add_class::<event::PyEvent>()?;
+    module.add_class::<result::PyBacktestResult>()?;
+    module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
+    module.add_function(wrap_pyfunction!(recording::synthetic_session, module)?)?;
     module.add_function(wrap_pyfunction!(error::_panic, module)?)
 }

@@ -1,0 +1,250 @@
+//! `BacktestResult`: columns of a run and its numbers.
+
+use hypermm_core::outcomes::markout::{HORIZON_COUNT, HORIZONS_NS};
+use hypermm_simulation::backtest::output::{BacktestOutput, DecisionColumns, EquityColumns, FillColumns, Summary};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use crate::decision::frozen_array;
+use crate::recording::frozen_rows;
+
+#[pyclass(frozen, name = "BacktestResult", module = "hypermm._core")]
+pub(crate) struct PyBacktestResult {
+    fills: Py<PyDict>,
+    decisions: Py<PyDict>,
+    equity: Py<PyDict>,
+    summary: Py<PyDict>,
+    wall_s: f64,
+}
+
+impl PyBacktestResult {
+    pub(crate) fn new(py: Python<'_>, output: &BacktestOutput, wall_s: f64) -> PyResult<Self> {
+        Ok(Self {
+            fills: fill_columns(py, &output.fills)?.unbind(),
+            decisions: match &output.decisions {
+                Some(decisions) => decision_columns(py, decisions)?.unbind(),
+                None => PyDict::new(py).unbind(),
+            },
+            equity: equity_columns(py, &output.equity)?.unbind(),
+            summary: summary(py, &output.summary)?.unbind(),
+            wall_s,
+        })
+    }
+}
+
+fn view<'py>(py: Python<'py>, columns: &Py<PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    py.import("types")?.getattr("MappingProxyType")?.call1((columns.bind(py),))
+}
+
+/// Same names, same bits: NaN equals NaN.
+fn same(py: Python<'_>, left: &Py<PyDict>, right: &Py<PyDict>) -> PyResult<bool> {
+    let (left, right) = (left.bind(py), right.bind(py));
+    if left.len() != right.len() {
+        return Ok(false);
+    }
+    for (name, column) in left.iter() {
+        let Some(other) = right.get_item(&name)? else { return Ok(false) };
+        let equal = column.call_method0("tobytes")?.eq(other.call_method0("tobytes")?)?;
+        if !equal {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[pymethods]
+impl PyBacktestResult {
+    /// Fills in the order we heard of them: column name → array.
+    #[getter]
+    fn fills<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        view(py, &self.fills)
+    }
+
+    /// Every quote cycle: column name → array; empty when decisions were not logged.
+    #[getter]
+    fn decisions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        view(py, &self.decisions)
+    }
+
+    /// The account each second: column name → array.
+    #[getter]
+    fn equity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        view(py, &self.equity)
+    }
+
+    /// Seconds the run took, without reading files.
+    #[getter]
+    fn wall_s(&self) -> f64 {
+        self.wall_s
+    }
+
+    /// The run in numbers.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let numbers = self.summary.bind(py).copy()?;
+        let events: f64 = numbers.get_item("events")?.map_or(Ok(0.0), |events| events.extract())?;
+        numbers.set_item("events_per_s", if self.wall_s > 0.0 { events / self.wall_s } else { 0.0 })?;
+        numbers.set_item("wall_s", self.wall_s)?;
+        Ok(numbers)
+    }
+
+    /// Equal when all columns and numbers are, to the bit; how long the run took does not count.
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> PyResult<bool> {
+        Ok(same(py, &self.fills, &other.fills)?
+            && same(py, &self.decisions, &other.decisions)?
+            && same(py, &self.equity, &other.equity)?
+            && self.summary.bind(py).eq(other.summary.bind(py))?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let number = |name: &str| -> PyResult<String> {
+            Ok(self.summary.bind(py).get_item(name)?.map_or_else(|| "?".to_owned(), |value| value.to_string()))
+        };
+        Ok(format!(
+            "<BacktestResult {} events, {} fills, PnL {} USD, final position {}>",
+            number("events")?,
+            number("fills")?,
+            number("pnl_usd")?,
+            number("final_position")?
+        ))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let wall_s = self.wall_s.into_pyobject(py)?;
+        let parts = (self.fills.bind(py), self.decisions.bind(py), self.equity.bind(py), self.summary.bind(py), wall_s);
+        Ok((py.get_type::<Self>().getattr("_from_parts")?, parts.into_pyobject(py)?))
+    }
+
+    #[classmethod]
+    fn _from_parts(
+        _class: &Bound<'_, PyType>,
+        fills: Bound<'_, PyDict>,
+        decisions: Bound<'_, PyDict>,
+        equity: Bound<'_, PyDict>,
+        summary: Bound<'_, PyDict>,
+        wall_s: f64,
+    ) -> PyResult<Self> {
+        for columns in [&fills, &decisions, &equity] {
+            for column in columns.values() {
+                column.call_method1("setflags", (false,))?;
+            }
+        }
+        Ok(Self {
+            fills: fills.unbind(),
+            decisions: decisions.unbind(),
+            equity: equity.unbind(),
+            summary: summary.unbind(),
+            wall_s,
+        })
+    }
+}
+
+fn fill_columns<'py>(py: Python<'py>, fills: &FillColumns) -> PyResult<Bound<'py, PyDict>> {
+    let columns = PyDict::new(py);
+    columns.set_item("time_ns", frozen_array(py, &fills.time_ns))?;
+    columns.set_item("exchange_time_ns", frozen_array(py, &fills.exchange_time_ns))?;
+    columns.set_item("placed_ns", frozen_array(py, &fills.placed_ns))?;
+    columns.set_item("side", frozen_array(py, &fills.side))?;
+    columns.set_item("price", frozen_array(py, &fills.price))?;
+    columns.set_item("size", frozen_array(py, &fills.size))?;
+    columns.set_item("order_id", frozen_array(py, &fills.order_id))?;
+    columns.set_item("trade_id", frozen_array(py, &fills.trade_id))?;
+    columns.set_item("fee_usd", frozen_array(py, &fills.fee_usd))?;
+    columns.set_item("mid_at_placement", frozen_array(py, &fills.mid_at_placement))?;
+    columns.set_item("mid_at_fill", frozen_array(py, &fills.mid_at_fill))?;
+    columns.set_item("depth_bps", frozen_array(py, &fills.depth_bps))?;
+    columns.set_item("position", frozen_array(py, &fills.position))?;
+    columns.set_item("adverse_selection_bps", frozen_rows(py, &fills.adverse_selection_bps, HORIZON_COUNT)?)?;
+    columns.set_item("edge_bps", frozen_rows(py, &fills.edge_bps, HORIZON_COUNT)?)?;
+    columns.set_item("markout_bps", frozen_rows(py, &fills.markout_bps, HORIZON_COUNT)?)?;
+    columns.set_item("adverse", frozen_array(py, &fills.adverse))?;
+    Ok(columns)
+}
+
+fn decision_columns<'py>(py: Python<'py>, decisions: &DecisionColumns) -> PyResult<Bound<'py, PyDict>> {
+    let columns = PyDict::new(py);
+    columns.set_item("time_ns", frozen_array(py, &decisions.time_ns))?;
+    columns.set_item("status", frozen_array(py, &decisions.status))?;
+    for (name, values) in [
+        ("mid_price", &decisions.mid_price),
+        ("reservation_price", &decisions.reservation_price),
+        ("position", &decisions.position),
+        ("drift_bps_per_s", &decisions.drift_bps_per_s),
+        ("drift_variance", &decisions.drift_variance),
+        ("target_inventory", &decisions.target_inventory),
+    ] {
+        columns.set_item(name, frozen_array(py, values))?;
+    }
+    for (name, values) in [
+        ("bid_prices", &decisions.bid_prices),
+        ("bid_sizes", &decisions.bid_sizes),
+        ("ask_prices", &decisions.ask_prices),
+        ("ask_sizes", &decisions.ask_sizes),
+    ] {
+        columns.set_item(name, frozen_rows(py, values, decisions.levels)?)?;
+    }
+    Ok(columns)
+}
+
+fn equity_columns<'py>(py: Python<'py>, equity: &EquityColumns) -> PyResult<Bound<'py, PyDict>> {
+    let columns = PyDict::new(py);
+    columns.set_item("time_ns", frozen_array(py, &equity.time_ns))?;
+    for (name, values) in [
+        ("mid_price", &equity.mid_price),
+        ("position", &equity.position),
+        ("profit_usd", &equity.profit_usd),
+        ("realized_usd", &equity.realized_usd),
+        ("unrealized_usd", &equity.unrealized_usd),
+        ("spread_capture_usd", &equity.spread_capture_usd),
+        ("adverse_selection_usd", &equity.adverse_selection_usd),
+        ("inventory_usd", &equity.inventory_usd),
+        ("fees_usd", &equity.fees_usd),
+        ("funding_usd", &equity.funding_usd),
+    ] {
+        columns.set_item(name, frozen_array(py, values))?;
+    }
+    Ok(columns)
+}
+
+/// "0.5s", "1s" and so on.
+fn horizon_name(horizon: usize) -> String {
+    format!("{}s", HORIZONS_NS[horizon] as f64 / 1e9)
+}
+
+fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> {
+    let numbers = PyDict::new(py);
+    numbers.set_item("fills", run.fills)?;
+    numbers.set_item("buy_fills", run.buy_fills)?;
+    numbers.set_item("sell_fills", run.sell_fills)?;
+    numbers.set_item("volume_usd", run.volume_usd)?;
+    numbers.set_item("pnl_usd", run.pnl_usd)?;
+    numbers.set_item("fees_usd", run.fees_usd)?;
+    numbers.set_item("funding_usd", run.funding_usd)?;
+    numbers.set_item("realized_usd", run.realized_usd)?;
+    numbers.set_item("unrealized_usd", run.unrealized_usd)?;
+    numbers.set_item("spread_capture_usd", run.split.spread_capture)?;
+    numbers.set_item("adverse_selection_usd", run.split.adverse_selection)?;
+    numbers.set_item("inventory_usd", run.split.inventory)?;
+    numbers.set_item("edge_bps", run.edge_bps)?;
+    let (markouts, left_out) = (PyDict::new(py), PyDict::new(py));
+    for horizon in 0..HORIZON_COUNT {
+        markouts.set_item(horizon_name(horizon), run.markout_bps[horizon])?;
+        left_out.set_item(horizon_name(horizon), run.left_out[horizon])?;
+    }
+    numbers.set_item("markout_bps", markouts)?;
+    numbers.set_item("left_out", left_out)?;
+    numbers.set_item("adverse_share", run.adverse_share)?;
+    numbers.set_item("max_abs_position", run.max_abs_position)?;
+    numbers.set_item("final_position", run.final_position)?;
+    numbers.set_item("quote_cycles", run.quote_cycles)?;
+    numbers.set_item("two_sided_share", run.two_sided_share)?;
+    numbers.set_item("events", run.events)?;
+    numbers.set_item("orders_placed", run.orders_placed)?;
+    numbers.set_item("orders_canceled", run.orders_canceled)?;
+    numbers.set_item("orders_rejected", run.orders_rejected)?;
+    numbers.set_item("start_ns", run.span_ns.0)?;
+    numbers.set_item("end_ns", run.span_ns.1)?;
+    let conserved = run.conservation.as_ref().map_or_else(ToString::to_string, |()| "exact".to_owned());
+    numbers.set_item("conservation", conserved)?;
+    numbers.set_item("split_gap_usd", run.split_gap_usd)?;
+    Ok(numbers)
+}
