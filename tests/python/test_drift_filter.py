@@ -84,9 +84,7 @@ def profile_counts(seeds: range) -> tuple[int, int, int]:
                 point[free] = value[0]
                 return loss(point)  # noqa: B023 - called before the next seed rebinds it
 
-            inner = minimize(
-                profile, best.x[[free]], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3}
-            )
+            inner = minimize(profile, best.x[[free]], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3})
             counts[fixed] += 2.0 * (inner.fun - best.fun) <= chi2.ppf(0.95, 1)
         counts[2] += 2.0 * (loss(truth) - best.fun) <= chi2.ppf(0.95, 2)
     return int(counts[0]), int(counts[1]), int(counts[2])
@@ -95,7 +93,9 @@ def profile_counts(seeds: range) -> tuple[int, int, int]:
 def test_likelihood_maximum_covers_the_truth_in_a_few_seeds() -> None:
     """Twelve seeds; the bound is what a true 95 % interval misses once in 10,000 runs."""
     counts = profile_counts(range(12))
-    print(f"truth inside the 95 % profile interval in 12 seeds: κ_μ {counts[0]}, deviation {counts[1]}, joint {counts[2]}")
+    print(
+        f"truth inside the 95 % profile interval in 12 seeds: κ_μ {counts[0]}, deviation {counts[1]}, joint {counts[2]}"
+    )
     assert min(counts) >= binom.ppf(1e-4, 12, 0.95)
 
 
@@ -103,7 +103,9 @@ def test_likelihood_maximum_covers_the_truth_in_a_few_seeds() -> None:
 def test_likelihood_maximum_covers_the_truth_in_90_to_99_of_100_seeds() -> None:
     """Profile interval of each parameter (χ², 1 degree of freedom) and the joint region (2 degrees)."""
     counts = profile_counts(range(100))
-    print(f"truth inside the 95 % profile interval in 100 seeds: κ_μ {counts[0]}, deviation {counts[1]}, joint {counts[2]}")
+    print(
+        f"truth inside the 95 % profile interval in 100 seeds: κ_μ {counts[0]}, deviation {counts[1]}, joint {counts[2]}"
+    )
     for count in counts:
         assert 90 <= count <= 99
 
@@ -135,9 +137,7 @@ def run_features(
             ours.observe_features(time, seen[i], covariance, told)
         else:
             for j in range(memories_s.size):
-                ours.observe_features(
-                    time, seen[i, [j]], covariance[np.ix_([j], [j])], told[[j]], name=f"feature {j}"
-                )
+                ours.observe_features(time, seen[i, [j]], covariance[np.ix_([j], [j])], told[[j]], name=f"feature {j}")
         squares += (ours.mean - drift[i]) ** 2 / ours.variance
     statistics = ours.innovations.values()
     count = sum(entry["count"] for entry in statistics)

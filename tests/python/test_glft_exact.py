@@ -101,7 +101,9 @@ def test_the_oracle_agrees_with_itself() -> None:
     )
     quotes, value = glft.exact_quotes(market)
     difference = float(np.abs(solution.bid_depths[:-1] - quotes.bid_depths[:-1, None]).max())
-    print(f"HJB without a second state against the eigenvector: {difference:.1e} bps, value {solution.value / value - 1:.1e}")
+    print(
+        f"HJB without a second state against the eigenvector: {difference:.1e} bps, value {solution.value / value - 1:.1e}"
+    )
     assert difference < 1e-7
     assert abs(solution.value / value - 1.0) < 1e-9
 
@@ -177,7 +179,9 @@ def test_flow_shift_of_a_fading_imbalance_is_within_twelve_percent() -> None:
             memory_s=120.0,
         )
         errors.append(ours / tilt / exact - 1.0)
-    print(f"flow shift of a fading imbalance: worst {100 * np.abs(errors).max():.1f} % over {len(errors)} sets, a ≤ 0.6")
+    print(
+        f"flow shift of a fading imbalance: worst {100 * np.abs(errors).max():.1f} % over {len(errors)} sets, a ≤ 0.6"
+    )
     assert np.abs(errors).max() < 0.12
 
 
@@ -256,7 +260,9 @@ def test_value_attained_is_at_least_98_5_percent_of_the_optimum() -> None:
             memory_s=1e15,
         )
         ratios.append(glft.value_of(market, closed_form(case, shift)) / best)
-    print(f"value attained: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} % of the optimum, a ≤ 1")
+    print(
+        f"value attained: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} % of the optimum, a ≤ 1"
+    )
     assert max(ratios) <= 1.0 + 1e-9
     assert min(ratios) >= 0.985
 
@@ -284,7 +290,9 @@ def test_value_attained_with_a_moving_drift() -> None:
             **facts, state=state, bid_depths=ours.bid_depths, ask_depths=ours.ask_depths, near=best.value
         )
         ratios.append(value / best.value)
-    print(f"value with a moving drift: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} %, {len(ratios)} sets")
+    print(
+        f"value with a moving drift: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} %, {len(ratios)} sets"
+    )
     assert max(ratios) <= 1.0 + 1e-6
     assert min(ratios) >= 0.985
 

@@ -90,9 +90,9 @@ def solve(
     gain = (1.0 + gamma / k) ** (-k / gamma) / (gamma + k)
     bid_scale = intensity * gain * np.exp(state.log_bid_intensity)
     ask_scale = intensity * gain * np.exp(state.log_ask_intensity)
-    running = inventories[:, None] * state.drift_bps_per_s[None, :] - 0.5 * gamma * (
-        volatility * inventories[:, None]
-    ) ** 2
+    running = (
+        inventories[:, None] * state.drift_bps_per_s[None, :] - 0.5 * gamma * (volatility * inventories[:, None]) ** 2
+    )
 
     # Start from the Gaussian guess θ = −½·skew·q², with which the first Newton step is safe.
     skew = math.sqrt(gamma * volatility**2 * (1.0 + gamma / k) ** (1.0 + k / gamma) / (2.0 * k * intensity))
