@@ -59,7 +59,8 @@ def test_two_hundred_thousand_paths_give_the_reference_figures() -> None:
     """The reference the fast test stands on: mean and deviation at 200,000 paths."""
     mean, deviation, _ = simulate(200_000, seed=1)
     print(
-        f"200,000 paths: PnL {mean:.3f} ± {deviation:.3f} (standard errors {deviation / 447.2:.3f}, {deviation / 632.5:.3f})"
+        f"200,000 paths: PnL {mean:.3f} ± {deviation:.3f}, "
+        f"standard errors {deviation / 447.2:.3f} and {deviation / 632.5:.3f}"
     )
     assert mean == pytest.approx(64.90, abs=0.06)
     assert deviation == pytest.approx(6.54, abs=0.05)

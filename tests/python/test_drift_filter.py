@@ -8,16 +8,17 @@ import hypermm
 import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
-from oracles.drift_process import autoregression, correlated_errors, drift_and_returns
 from scipy.optimize import minimize
 from scipy.stats import binom, chi2
+
+from oracles.drift_process import autoregression, correlated_errors, drift_and_returns
 
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 
 
 def test_filter_equals_filterpy_over_irregular_times() -> None:
-    """Mean, variance and log-likelihood after every one of 2,000 observations, equal times and day-long gaps included."""
+    """Mean, variance and log-likelihood after each of 2,000 observations; equal times and day-long gaps among them."""
     rng = np.random.default_rng(11)
     worst = 0.0
     for mean_reversion, deviation in ((0.02, 0.075), (0.2, 0.5), (0.005, 3.0)):
@@ -82,7 +83,7 @@ def profile_counts(seeds: range) -> tuple[int, int, int]:
             def profile(value: np.ndarray, fixed: int = fixed, free: int = free) -> float:
                 point = truth.copy()
                 point[free] = value[0]
-                return loss(point)  # noqa: B023 - called before the next seed rebinds it
+                return loss(point)
 
             inner = minimize(profile, best.x[[free]], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-3})
             counts[fixed] += 2.0 * (inner.fun - best.fun) <= chi2.ppf(0.95, 1)
@@ -104,7 +105,8 @@ def test_likelihood_maximum_covers_the_truth_in_90_to_99_of_100_seeds() -> None:
     """Profile interval of each parameter (χ², 1 degree of freedom) and the joint region (2 degrees)."""
     counts = profile_counts(range(100))
     print(
-        f"truth inside the 95 % profile interval in 100 seeds: κ_μ {counts[0]}, deviation {counts[1]}, joint {counts[2]}"
+        f"truth inside the 95 % profile interval in 100 seeds: κ_μ {counts[0]}, deviation {counts[1]}, "
+        f"joint {counts[2]}"
     )
     for count in counts:
         assert 90 <= count <= 99

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import hypermm
 import numpy as np
 import pytest
+
 from oracles import ergodic, glft
-from oracles.glft import Array
+
+if TYPE_CHECKING:
+    from oracles.glft import Array
 
 BOTH_CAPS = 20
 SETS = 24
@@ -102,7 +106,8 @@ def test_the_oracle_agrees_with_itself() -> None:
     quotes, value = glft.exact_quotes(market)
     difference = float(np.abs(solution.bid_depths[:-1] - quotes.bid_depths[:-1, None]).max())
     print(
-        f"HJB without a second state against the eigenvector: {difference:.1e} bps, value {solution.value / value - 1:.1e}"
+        f"HJB without a second state against the eigenvector: {difference:.1e} bps, "
+        f"value {solution.value / value - 1:.1e}"
     )
     assert difference < 1e-7
     assert abs(solution.value / value - 1.0) < 1e-9
@@ -201,7 +206,7 @@ def central_slope(market: glft.Market, state: ergodic.SecondState) -> float:
 
 
 def drift_cases(*, largest: float) -> list[tuple[Case, float, float]]:
-    """(market, mean reversion of drift, its deviation): markets with an OU drift of deviation 0.05σ and a mean reversion between 0.005 and 0.2 per second."""
+    """(market, mean reversion of drift, its deviation): between 0.005 and 0.2 per second, and 0.05σ."""
     rng = np.random.default_rng(6)
     return [
         (case, math.exp(rng.uniform(math.log(0.005), math.log(0.2))), 0.05 * case.market.volatility)
@@ -291,7 +296,8 @@ def test_value_attained_with_a_moving_drift() -> None:
         )
         ratios.append(value / best.value)
     print(
-        f"value with a moving drift: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} %, {len(ratios)} sets"
+        f"value with a moving drift: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} %, "
+        f"{len(ratios)} sets"
     )
     assert max(ratios) <= 1.0 + 1e-6
     assert min(ratios) >= 0.985
