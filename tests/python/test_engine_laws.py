@@ -1,0 +1,270 @@
+"""Laws of the whole engine: continuity, expected PnL, explanation, signs and symmetry."""
+
+from __future__ import annotations
+
+import math
+
+import hypermm
+import numpy as np
+import pytest
+
+from scenes import (
+    FINE_POSITION,
+    FINE_PRICE,
+    Ladder,
+    Market,
+    at,
+    fine_config,
+    fine_instrument,
+    spacings,
+    unrounded,
+    warm_engine,
+)
+
+LEVELS = 6
+
+
+def sweep(market: Market, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Prices, bps from mid before clamp and grid, and sizes over the cap, both (steps+1, 2, levels), x from −1 to 1."""
+    gaps = spacings(market.engine.config, LEVELS)
+    prices, sizes = np.empty((2, steps + 1, 2, LEVELS))
+    for i in range(steps + 1):
+        position = round((2.0 * i / steps - 1.0) * FINE_POSITION, 6)
+        market.engine.on_position(at(market.time_s), position)
+        decision = market.quote()
+        for j, name in enumerate(("bid", "ask")):
+            ladder: Ladder = unrounded(decision, name, LEVELS, gaps)
+            prices[i, j] = ladder.offsets_bps
+            sizes[i, j] = ladder.sizes / FINE_POSITION
+    return prices, sizes
+
+
+def largest_steps(values: np.ndarray, every: int) -> float:
+    """Largest move between neighbours of every ``every``-th row; absent quotes do not move."""
+    return float(np.nanmax(np.abs(np.diff(values[::every], axis=0))))
+
+
+@pytest.mark.parametrize("state", ["calm", "falling", "one-sided flow", "half quota", "funding"])
+def test_no_price_and_no_size_jumps_as_inventory_sweeps_the_range(state: str) -> None:
+    """10⁴ steps from −q_max to q_max: every step a tenth of what it is at 10³ steps, so it is slope and no jump."""
+    market = warm_engine()
+    if state == "falling":
+        market.engine.observe(at(market.time_s), -0.3, 1e-4)
+    elif state == "one-sided flow":
+        market.run(60.0, sell_rate=1.5, buy_rate=0.05)
+        market.widen()
+    elif state == "half quota":
+        market.engine.on_quota(at(market.time_s), 5_000.0, 10_000.0)
+    elif state == "funding":
+        market.engine.on_context(at(market.time_s), funding_rate=5e-4, next_settlement_ns=at(market.time_s + 20.0))
+    prices, sizes = sweep(market, 10_000)
+    report = []
+    for name, values in (("price, bps", prices), ("size, of the cap", sizes)):
+        fine, coarse = largest_steps(values, 1), largest_steps(values, 10)
+        report.append(f"{name} {fine:.1e} (coarse {coarse:.1e})")
+        assert fine <= 0.15 * coarse
+    print(f"{state}: largest step of 10⁴: {', '.join(report)}")
+    quoted = sizes > 0.0
+    assert quoted[1:-1].any(axis=2).mean() > 0.5
+
+
+def feb_19_engine() -> Market:
+    """σ 1.7, k 0.25, A 0.04 as priors: a book and nothing else yet, so the priors are the estimates."""
+    engine = hypermm.QuoteEngine(
+        fine_instrument(), fine_config(volatility=1.7, depth_decay=0.25, arrival_rate=0.04, adverse_selection_ratio=0.5)
+    )
+    market = Market(engine)
+    market.show()
+    return market
+
+
+def penalties(market: Market, fractions: np.ndarray) -> np.ndarray:
+    """R(x) in bps as the reservation price moves with inventory, everything else equal."""
+    found = []
+    for fraction in (0.0, *fractions):
+        market.engine.on_position(at(market.time_s), round(float(fraction) * FINE_POSITION, 6))
+        decision = market.quote()
+        found.append((decision.reservation_price / decision.mid_price - 1.0) * 1e4)
+    market.engine.on_position(at(market.time_s), 0.0)
+    return found[0] - np.array(found[1:])
+
+
+def test_expected_pnl_of_buying_falls_with_inventory_and_is_negative_at_half_the_cap() -> None:
+    """At every bid quoted when flat: E[PnL] of one more contract there against x, calm and falling."""
+    fractions = np.linspace(0.0, 1.0, 101)
+    at_half = {}
+    for drift in (0.0, -0.15):
+        market = feb_19_engine()
+        calm = market.quote()
+        prices, margins, probabilities = calm.bids.prices, None, calm.bids.fill_probability
+        assert len(calm.bids) == LEVELS
+        if drift:
+            market.engine.observe(at(market.time_s), drift, 1e-6)
+        shift = (market.quote().reservation_price - calm.reservation_price) / calm.mid_price * 1e4
+        # One more contract at a price: margin when flat, moved by what moved the reservation price, less R(x).
+        margins = calm.bids.expected_pnl_bps / probabilities + shift
+        pnl = probabilities[:, None] * (margins[:, None] - penalties(market, fractions)[None, :])
+        assert prices.size == LEVELS
+        assert (np.diff(pnl, axis=1) < 0.0).all()
+        assert (pnl[:, 0] > 0.0).all() or drift
+        assert (pnl[:, 50] < 0.0).all()
+        at_half[drift] = pnl[:, 50]
+        vanish = [float(fractions[np.argmax(row < 0.0)]) for row in pnl]
+        print(f"drift {drift}: E[PnL] at x = 0.5 {at_half[drift].round(2)} bps, below zero from x {vanish}")
+    assert (at_half[-0.15] < at_half[0.0]).all()
+
+
+def test_explain_sums_to_the_price() -> None:
+    """To 1e-9 relative, at every level; the grid's own term is at most one increment and never in our favour's way."""
+    worst = 0.0
+    for seed, instrument, price in (
+        (1, fine_instrument(), FINE_PRICE),
+        (2, hypermm.Instrument("ETH", 4, 25), 4321.0),
+        (3, hypermm.Instrument("BTC", 5, 40), 109_755.0),
+        (4, hypermm.Instrument("WLFI", 0, 5), 0.2),
+    ):
+        engine = hypermm.QuoteEngine(instrument, hypermm.EngineConfig(max_position=3e4 / price * 10.0))
+        increment = instrument.price_increment_at(price)
+        engine.on_book(at(0.0), [price - increment], [5.0], [price + increment], [5.0])
+        rng = np.random.default_rng(seed)
+        for step in range(40):
+            engine.observe(at(step), float(rng.normal(0.0, 0.3)), 0.1)
+            engine.on_book(at(step), [price - increment], [5.0], [price + increment], [5.0])
+            lot = instrument.round_size(float(rng.uniform(0.0, 2e4 / price)))
+            engine.on_position(at(step), lot * float(rng.choice([-1.0, 1.0])))
+            decision = engine.quote(at(step))
+            for name, side, sign in (("bid", decision.bids, -1.0), ("ask", decision.asks, 1.0)):
+                for level in range(len(side)):
+                    terms = dict(decision.explain(level)[name])
+                    shown = terms.pop("price")
+                    total = decision.mid_price * (1.0 + 1e-4 * sum(terms.values()))
+                    worst = max(worst, abs(total / shown - 1.0))
+                    grid = instrument.price_increment_at(shown) / decision.mid_price * 1e4
+                    assert shown == side.prices[level]
+                    assert -1e-6 <= sign * terms["price_increment"] <= grid * (1.0 + 1e-6) + 1e-6
+                    assert all(math.isfinite(value) for value in terms.values())
+                    if terms["post_only_clamp"] == 0.0:
+                        assert not any("rest" in term or "other" in term for term in terms)
+    print(f"explain against price: worst {worst:.1e} relative")
+    assert worst < 1e-9
+
+
+def test_positive_funding_lowers_both_quotes_and_negative_raises_them() -> None:
+    """Longs pay: buying costs whether it opens a long or gives up a paid short. Drift source silenced: carry alone."""
+    for position in (-0.4, 0.0, 0.4):
+        shifts = {}
+        for rate in (-3e-4, 0.0, 3e-4):
+            market = warm_engine(funding_gain=0.0)
+            market.engine.on_position(at(market.time_s), position * FINE_POSITION)
+            market.engine.on_context(at(market.time_s), funding_rate=rate, next_settlement_ns=at(market.time_s + 30.0))
+            decision = market.quote()
+            shifts[rate] = np.array([decision.bids.prices[0], decision.asks.prices[0], decision.reservation_price])
+            carry = -decision.explain()["bid"].get("funding_carry", 0.0)
+            assert math.copysign(1.0, carry) == math.copysign(1.0, rate) or rate == 0.0
+        assert (shifts[3e-4] < shifts[0.0]).all()
+        assert (shifts[-3e-4] > shifts[0.0]).all()
+        up, down = shifts[0.0] - shifts[3e-4], shifts[-3e-4] - shifts[0.0]
+        assert up == pytest.approx(down, rel=1e-6)
+
+
+def isolated(source: str) -> Market:
+    """An engine that hears one drift source only, its book still at one price for two minutes."""
+    gains = dict.fromkeys(("fill_gain", "flow_gain", "funding_gain"), 0.0)
+    if source in ("fill", "flow", "funding"):
+        gains[f"{source}_gain"] = 0.3
+    market = Market(hypermm.QuoteEngine(fine_instrument(), fine_config(**gains)), 3)
+    market.run(120.0, volatility=0.0, sell_rate=0.0, buy_rate=0.0)
+    return market
+
+
+def push(market: Market, source: str, direction: float) -> None:
+    """What should move the drift in ``direction``."""
+    if source == "price":
+        market.run(30.0, volatility=0.0, drift_bps_per_s=0.5 * direction, sell_rate=0.0, buy_rate=0.0)
+    elif source == "observe":
+        market.engine.observe(at(market.time_s), 0.2 * direction, 0.01)
+    elif source == "flow":
+        # A balanced hour of minutes first, so that the imbalance has a deviation to be standardised by.
+        for i in range(240):
+            market.time_s += 1.0
+            market.show()
+            market.trade(hypermm.Side.BUY if i % 2 else hypermm.Side.SELL, 0.5)
+        for _ in range(30):
+            market.time_s += 1.0
+            market.show()
+            market.trade(hypermm.Side.BUY if direction > 0.0 else hypermm.Side.SELL, 0.5)
+    elif source == "fill":
+        side = hypermm.Side.SELL if direction > 0.0 else hypermm.Side.BUY
+        price = float(np.round(market.mid * (1.0 + direction * 3e-4)))
+        market.engine.on_fill(at(market.time_s), side, price, 1.0)
+    elif source == "funding":
+        for i in range(200):
+            market.time_s += 60.0
+            rate = 1e-5 * (1.0 + 0.5 * math.sin(i))
+            if i >= 195:
+                rate -= direction * 1e-4
+            market.engine.on_context(at(market.time_s), funding_rate=rate)
+        market.show()
+
+
+@pytest.mark.parametrize("source", ["price", "observe", "flow", "fill", "funding"])
+def test_every_drift_source_is_bullish_positive(source: str) -> None:
+    """Rising prices, buyers, our asks lifted, cheap funding: the drift rises; and the other way round."""
+    found = {}
+    for direction in (-1.0, 1.0):
+        market = isolated(source)
+        before = market.quote()
+        push(market, source, direction)
+        market.engine.on_position(at(market.time_s), 0.0)
+        found[direction] = market.quote().drift_bps_per_s - before.drift_bps_per_s
+    print(f"{source}: drift {found[-1.0]:+.5f} when bearish, {found[1.0]:+.5f} when bullish")
+    assert found[1.0] > 0.0 > found[-1.0]
+
+
+def mirrored_pair(seed: int) -> tuple[Market, Market]:
+    """The same history twice, the second reflected at the mid: prices, aggressors, positions, observations, funding."""
+    pair = []
+    for sign in (1.0, -1.0):
+        rng = np.random.default_rng(seed)
+        market = Market(hypermm.QuoteEngine(fine_instrument(), fine_config()), seed)
+        offset = 0.0
+        for step in range(600):
+            market.time_s = 0.5 * (step + 1)
+            offset += float(rng.normal(0.0, 0.2))
+            market.mid = FINE_PRICE * (1.0 + sign * offset * 1e-4)
+            depth, bid_size, ask_size = rng.uniform(0.3, 1.0), rng.uniform(1.0, 5.0), rng.uniform(1.0, 5.0)
+            sizes = (bid_size, ask_size) if sign > 0.0 else (ask_size, bid_size)
+            half = depth * 1e-4 * FINE_PRICE
+            market.engine.on_book(
+                at(market.time_s),
+                [float(np.round(market.mid - half))],
+                [round(sizes[0], 6)],
+                [float(np.round(market.mid + half))],
+                [round(sizes[1], 6)],
+            )
+            if rng.random() < 0.3:
+                bought = rng.random() < 0.6
+                aggressor = hypermm.Side.BUY if bought == (sign > 0.0) else hypermm.Side.SELL
+                market.trade(aggressor, depth + float(rng.exponential(2.0)), round(float(rng.uniform(0.1, 3.0)), 6))
+            if step % 100 == 50:
+                market.engine.observe(at(market.time_s), sign * float(rng.normal(0.1, 0.1)), 0.05)
+                market.engine.on_context(at(market.time_s), funding_rate=sign * float(rng.normal(0.0, 1e-4)))
+            if step % 150 == 149:
+                side = hypermm.Side.BUY if sign > 0.0 else hypermm.Side.SELL
+                market.engine.on_fill(at(market.time_s), side, float(np.round(market.mid - sign * 2.0 * half)), 400.0)
+        market.widen(50.0)
+        pair.append(market)
+    return pair[0], pair[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_mirrored_market_gets_the_mirrored_quotes(seed: int) -> None:
+    """Bids of one are asks of the other, to what logarithms of mirrored prices differ by."""
+    here, there = (market.quote() for market in mirrored_pair(seed))
+    assert here.position == -there.position != 0.0
+    assert here.drift_bps_per_s == pytest.approx(-there.drift_bps_per_s, rel=1e-2, abs=1e-5)
+    for ours, theirs in ((here.bids, there.asks), (here.asks, there.bids)):
+        assert len(ours) == len(theirs) > 0
+        np.testing.assert_allclose(ours.depth_bps, theirs.depth_bps, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(ours.sizes, theirs.sizes, rtol=5e-3, atol=1e-3 * FINE_POSITION)
+        np.testing.assert_allclose(ours.fill_probability, theirs.fill_probability, rtol=5e-3)
