@@ -218,9 +218,9 @@ def test_correlated_features_entered_one_by_one_double_count() -> None:
     """Four features of one cycle, white but correlated: fused they are right, one by one they are overconfident."""
     covariance = 0.02 * (0.1 * np.eye(4) + 0.9)
     memories = np.full(4, 1e-3)
-    fused = run_features(seed=3, covariance=covariance, memories_s=memories, step_s=5.0, steps=4_000, whiten=True)
+    fused = run_features(seed=3, covariance=covariance, memories_s=memories, step_s=5.0, steps=4_000, whiten=False)
     single = run_features(
-        seed=3, covariance=covariance, memories_s=memories, step_s=5.0, steps=4_000, whiten=True, fuse=False
+        seed=3, covariance=covariance, memories_s=memories, step_s=5.0, steps=4_000, whiten=False, fuse=False
     )
     print(f"fused: NIS {fused[0]:.3f}, mse/P {fused[1]:.3f}; one by one: NIS {single[0]:.3f}, mse/P {single[1]:.2f}")
     assert 0.9 < fused[0] < 1.1

@@ -14,15 +14,18 @@ const MEMORIES: f64 = 5.0;
 /// Most features one cycle may fuse.
 pub const MAX_FEATURES: usize = 32;
 
+/// e^{−dt/τ_e}, the noise's own correlation over a gap; 0 for a gap without end.
+#[inline]
+#[must_use]
+fn correlation(memory_s: f64, elapsed_s: f64) -> f64 {
+    if memory_s > 0.0 && elapsed_s.is_finite() { smaller(exp(-elapsed_s / memory_s), MAX_CORRELATION) } else { 0.0 }
+}
+
 /// ρ = e^{−dt/τ_e} of a source seen dt ago, 0 when nothing carries over.
 #[inline]
 #[must_use]
 fn carried(memory_s: f64, elapsed_s: f64) -> f64 {
-    if memory_s > 0.0 && elapsed_s <= MEMORIES * memory_s {
-        smaller(exp(-elapsed_s / memory_s), MAX_CORRELATION)
-    } else {
-        0.0
-    }
+    if elapsed_s <= MEMORIES * memory_s { correlation(memory_s, elapsed_s) } else { 0.0 }
 }
 
 /// Last sight of one slow source.
@@ -73,7 +76,8 @@ impl FeatureFusion {
     ///
     /// `values`: drift readings, bps/s, NaN = missing this cycle. `covariance`: row-major n×n error covariance C, (bps/s)², without the common
     /// drift variance. `memory_s`: τ_e of each, seconds ≥ 0.
-    /// C′_ij = [C_ij(1 − ρ_iρ_j) + ρ_iρ_jP∞(φ_ij − φ_iφ_j)]/((1 − ρ_iφ_i)(1 − ρ_jφ_j)), φ_ij = e^{−κ_μ|dt_i − dt_j|};
+    /// C′_ij = [C_ij(1 − e^{−g/τ_i}e^{−g/τ_j}) + ρ_iρ_jP∞(φ_ij − φ_iφ_j)]/((1 − ρ_iφ_i)(1 − ρ_jφ_j)), φ_ij = e^{−κ_μ|dt_i − dt_j|},
+    /// g = min(dt_i, dt_j), endless where nothing carries over;
     /// w = C′⁻¹1/(1ᵀC′⁻¹1), z̄ = wᵀz′, R̄ = 1/(1ᵀC′⁻¹1).
     ///
     /// # Errors
@@ -136,6 +140,7 @@ impl FeatureFusion {
         let mut rho = [0.0; MAX_FEATURES];
         let mut phi = [1.0; MAX_FEATURES];
         let mut elapsed = [0.0; MAX_FEATURES];
+        let mut memory = [0.0; MAX_FEATURES];
         let mut z = [0.0; MAX_FEATURES];
         for (i, &value) in values.iter().enumerate() {
             if value.is_nan() {
@@ -150,9 +155,10 @@ impl FeatureFusion {
                 last = last_value;
             }
             rows[m] = i;
+            memory[m] = memory_s[i];
             rho[m] = carried_share;
             phi[m] = decay;
-            elapsed[m] = dt;
+            elapsed[m] = if carried_share > 0.0 { dt } else { f64::INFINITY };
             z[m] = (value - carried_share * last) / (1.0 - carried_share * decay);
             m += 1;
         }
@@ -163,10 +169,15 @@ impl FeatureFusion {
         for a in 0..m {
             for b in 0..=a {
                 let c = 0.5 * (covariance[rows[a] * n + rows[b]] + covariance[rows[b] * n + rows[a]]);
-                let common = exp(-kappa * (elapsed[a] - elapsed[b]).abs()) - phi[a] * phi[b];
+                // Noises i and j share what the younger sight does not take out: with C(1 − ρ_iρ_j) of unequal gaps the matrix need
+                // not be positive definite.
+                let gap = smaller(elapsed[a], elapsed[b]);
+                let fresh = 1.0 - correlation(memory[a], gap) * correlation(memory[b], gap);
                 let share = rho[a] * rho[b];
-                matrix[a][b] = (c * (1.0 - share) + share * stationary * common)
-                    / ((1.0 - rho[a] * phi[a]) * (1.0 - rho[b] * phi[b]));
+                let common =
+                    if share > 0.0 { exp(-kappa * (elapsed[a] - elapsed[b]).abs()) - phi[a] * phi[b] } else { 0.0 };
+                matrix[a][b] =
+                    (c * fresh + share * stationary * common) / ((1.0 - rho[a] * phi[a]) * (1.0 - rho[b] * phi[b]));
             }
         }
         let Some((fused, noise)) = generalized_least_squares(&mut matrix, &z, m) else {
