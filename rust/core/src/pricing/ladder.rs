@@ -397,12 +397,10 @@ fn minimum_lots(instrument: &Instrument, price: f64) -> i64 {
 /// The best price of `side` that does not take: the last valid price before the opposite best.
 #[must_use]
 pub fn post_only_limit(instrument: &Instrument, side: Side, opposite_best_units: i64) -> Price {
-    let neighbor = match side {
-        Side::Buy => opposite_best_units - 1,
-        Side::Sell => opposite_best_units + 1,
-    };
-    if neighbor <= 0 {
-        return Price(0);
+    // By whole increments: one unit more could be snapped back onto the very price it must avoid.
+    match side {
+        Side::Buy if opposite_best_units <= 1 => Price(0),
+        Side::Buy => Price(opposite_best_units - instrument.decade((opposite_best_units - 1) as f64).increment as i64),
+        Side::Sell => Price(opposite_best_units + instrument.decade(opposite_best_units as f64).increment as i64),
     }
-    Price(instrument.round_units(neighbor as f64, side) as i64)
 }
