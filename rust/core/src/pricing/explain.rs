@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::SideCosts;
 use super::decision::Decision;
+use crate::online::lanes::larger;
 use crate::types::{BPS, QuoteStatus, Side};
+
+// A distance both sides keep from the reservation price, wider than what the price grid snaps.
+const MIN_DEPTH_BPS: f64 = 1e-3;
 
 /// Estimates and terms one ladder was made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,12 +67,25 @@ impl Terms {
         self.drift - self.inventory - self.carry + self.flow
     }
 
+    /// δ_s, bps, before its floor: a rebate can make it negative.
+    #[inline]
+    fn unfloored_depth(&self, side: Side) -> f64 {
+        let place = side.index();
+        self.half_spread[place] + self.inventory_widening + self.costs[place].in_depth()
+    }
+
+    /// What keeps δ_s above zero, bps: else a large rebate would cross our own bid and ask.
+    #[inline]
+    #[must_use]
+    pub fn depth_floor(&self, side: Side) -> f64 {
+        larger(MIN_DEPTH_BPS - self.unfloored_depth(side), 0.0)
+    }
+
     /// δ_s, bps.
     #[inline]
     #[must_use]
     pub fn depth(&self, side: Side) -> f64 {
-        let place = side.index();
-        self.half_spread[place] + self.inventory_widening + self.costs[place].in_depth()
+        self.unfloored_depth(side) + self.depth_floor(side)
     }
 
     /// d_i, bps.
@@ -84,7 +101,7 @@ impl Terms {
 }
 
 /// Number of named terms.
-pub const TERM_COUNT: usize = 17;
+pub const TERM_COUNT: usize = 18;
 
 /// The terms of one level's price, signed as they move that price.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,6 +163,7 @@ impl Decision {
                 ("quota", outward * costs.quota),
                 ("mark_up", outward * costs.mark_up),
                 ("cost_bound", outward * costs.bound_relief),
+                ("depth_floor", outward * terms.depth_floor(side)),
                 ("level_spacing", outward * spacing),
                 ("post_only_clamp", clamped - unclamped),
                 ("price_increment", (price / self.mid_price - 1.0) * BPS - clamped),
