@@ -325,6 +325,10 @@ impl QuoteEngine {
     /// [`crate::error::Error::InvalidConfig`] for a field out of range.
     pub fn update_config(&mut self, config: EngineConfig) -> Result<()> {
         config.validate()?;
+        // The same settings again change nothing, not even what is refreshed once a second.
+        if config == self.config {
+            return Ok(());
+        }
         let resize = config.max_position != self.config.max_position || config.clip != self.config.clip;
         self.config = config;
         self.model.update_config(&config);
