@@ -845,6 +845,16 @@ class QuoteEngine:
     def config(self) -> EngineConfig:
         """Configuration in force."""
 
+    def estimates(self) -> dict[str, float]:
+        """What has been learned of the market, as of the last event; the priors before the first.
+
+        Returns:
+            ``drift_bps_per_s``, ``drift_variance`` (bps²/s²); ``volatility`` σ and ``effective_volatility``, bps/√s;
+            ``excess_kurtosis``; for ``bid_`` and ``ask_``: ``arrival_rate`` Λ, 1/s, ``toxicity``, ``depth_decay`` k,
+            1/bps, ``intensity`` A, 1/s; ``horizon_s`` τ; ``validity`` a (above 2 risk aversion is too high for the
+            flow) and ``validity_factor`` s_a.
+        """
+
     def copy(self) -> QuoteEngine:
         """An engine of its own with the same state."""
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
 use hypermm_core::pricing::decision::Decision;
+use hypermm_core::pricing::risk::{horizon, validity};
 use hypermm_core::state::own_orders::OwnOrder;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyDict, PyType};
 
 use crate::access::{lock, over_rows, read};
 use crate::config::PyEngineConfig;
@@ -297,6 +298,41 @@ impl PyQuoteEngine {
     #[getter]
     fn config(slf: &Engine<'_>) -> PyResult<PyEngineConfig> {
         Ok(PyEngineConfig { inner: *read(slf)?.engine.config() })
+    }
+
+    /// What the engine has learned of its market, by name.
+    fn estimates<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let this = read(slf)?;
+        let engine = &this.engine;
+        let it = engine.model().estimates(engine.now_ns().unwrap_or(0));
+        let config = engine.config();
+        let decay = 0.5 * (it.depth_decays[0] + it.depth_decays[1]);
+        let intensity = (it.intensities[0] * it.intensities[1]).sqrt();
+        let horizon_s =
+            horizon(it.volatility, decay, intensity, config.risk_aversion, config.horizon_min_s, config.horizon_max_s);
+        let (validity, validity_factor) = validity(it.volatility, decay, intensity, config.risk_aversion);
+        let values = PyDict::new(slf.py());
+        for (name, value) in [
+            ("drift_bps_per_s", it.drift_bps_per_s),
+            ("drift_variance", it.drift_variance),
+            ("volatility", it.volatility),
+            ("effective_volatility", it.effective_volatility),
+            ("excess_kurtosis", it.excess_kurtosis),
+            ("bid_arrival_rate", it.arrival_rates[0]),
+            ("ask_arrival_rate", it.arrival_rates[1]),
+            ("bid_toxicity", it.toxicities[0]),
+            ("ask_toxicity", it.toxicities[1]),
+            ("bid_depth_decay", it.depth_decays[0]),
+            ("ask_depth_decay", it.depth_decays[1]),
+            ("bid_intensity", it.intensities[0]),
+            ("ask_intensity", it.intensities[1]),
+            ("horizon_s", horizon_s),
+            ("validity", validity),
+            ("validity_factor", validity_factor),
+        ] {
+            values.set_item(name, value)?;
+        }
+        Ok(values)
     }
 
     fn copy(slf: &Engine<'_>) -> PyResult<Self> {
