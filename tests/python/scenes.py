@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import hypermm
 import numpy as np
 from numpy.typing import NDArray
+
+import hypermm
 
 Array = NDArray[np.float64]
 
@@ -98,6 +99,14 @@ def warm_engine(seed: int = 1, seconds: float = 120.0, **changes: object) -> Mar
     market = Market(hypermm.QuoteEngine(fine_instrument(), fine_config(**changes)), seed)
     market.run(seconds)
     market.widen()
+    return market
+
+
+def feb_19_market(**changes: object) -> Market:
+    """σ 1.7, k 0.25, A 0.04 as priors: a book and nothing else yet, so the priors are the estimates."""
+    priors: dict[str, object] = {"volatility": 1.7, "depth_decay": 0.25, "arrival_rate": 0.04}
+    market = Market(hypermm.QuoteEngine(fine_instrument(), fine_config(**(priors | changes))))
+    market.show()
     return market
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hypermm
 import numpy as np
 import pytest
+
+import hypermm
 
 GAMMA, START_PRICE, SPAN_S, VOLATILITY, STEP_S = 0.1, 100.0, 1.0, 2.0, 0.005
 DEPTH_DECAY, INTENSITY = 1.5, 140.0

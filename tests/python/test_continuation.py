@@ -6,10 +6,10 @@ import copy
 import pickle
 from collections.abc import Callable
 
-import hypermm
 import numpy as np
 import pytest
 
+import hypermm
 from scenes import START_NS, at
 
 ETH = hypermm.Instrument("ETH", 4, 25)
@@ -62,7 +62,7 @@ def play(engine: hypermm.QuoteEngine, calls: list[tuple[str, tuple[object, ...],
 WAYS: dict[str, Callable[[hypermm.QuoteEngine], hypermm.QuoteEngine]] = {
     "snapshot": lambda engine: hypermm.QuoteEngine.restore(engine.snapshot()),
     "snapshot with the same config": lambda e: hypermm.QuoteEngine.restore(e.snapshot(), config=e.config),
-    "pickle": lambda engine: pickle.loads(pickle.dumps(engine)),  # noqa: S301 - our own bytes
+    "pickle": lambda engine: pickle.loads(pickle.dumps(engine)),
     "deepcopy": copy.deepcopy,
     "copy": lambda engine: engine.copy(),
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import hypermm
 import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
 from scipy.optimize import minimize
 from scipy.stats import binom, chi2
 
+import hypermm
 from oracles.drift_process import autoregression, correlated_errors, drift_and_returns
 
 START_NS = 1_700_000_000_000_000_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hypermm
 import numpy as np
 import pytest
 
+import hypermm
 from oracles.flow_process import side_flow
 from scenes import FINE_PRICE, at, book_around, fine_config, fine_instrument
 

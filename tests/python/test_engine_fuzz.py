@@ -5,18 +5,32 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import hypermm
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import hypermm
 from scenes import at
 
 SIDES = st.sampled_from([hypermm.Side.BUY, hypermm.Side.SELL])
 STATUSES = st.sampled_from(list(hypermm.OrderStatus))
 KEEPABLE = {hypermm.OrderStatus.PENDING, hypermm.OrderStatus.OPEN}
-KINDS = ("book", "book", "best", "trade", "trade", "observe", "context", "order", "fill", "position", "quota")
+KINDS = (
+    "book",
+    "book",
+    "best",
+    "one_sided",
+    "crossed",
+    "trade",
+    "trade",
+    "observe",
+    "context",
+    "order",
+    "fill",
+    "position",
+    "quota",
+)
 
 
 @dataclass
@@ -27,6 +41,7 @@ class Teller:
     engine: hypermm.QuoteEngine
     mid: float
     seconds: float = 0.0
+    touch: tuple[float, float] = (0.0, math.inf)
 
     @property
     def now(self) -> int:
@@ -67,9 +82,23 @@ class Teller:
     def book(self) -> None:
         bid, bid_size, ask, ask_size = self.quotes()
         self.engine.on_book(self.now, [bid], [bid_size], [ask], [ask_size])
+        self.touch = (bid, ask)
 
     def best(self) -> None:
-        self.engine.on_best(self.now, *self.quotes())
+        bid, bid_size, ask, ask_size = self.quotes()
+        self.engine.on_best(self.now, bid, bid_size, ask, ask_size)
+        self.touch = (bid, ask)
+
+    def one_sided(self) -> None:
+        bid, bid_size, ask, ask_size = self.quotes()
+        if self.draw(st.booleans()):
+            self.engine.on_best(self.now, bid, bid_size, None, None)
+        else:
+            self.engine.on_best(self.now, None, None, ask, ask_size)
+
+    def crossed(self) -> None:
+        bid, bid_size, ask, ask_size = self.quotes()
+        self.engine.on_best(self.now, ask, bid_size, bid, ask_size)
 
     def trade(self) -> None:
         side = self.draw(SIDES)
@@ -79,7 +108,7 @@ class Teller:
         self.engine.observe(self.now, self.number(-50.0, 50.0), self.number(1e-6, 1e4))
 
     def context(self) -> None:
-        settlement = at(self.seconds + self.number(0.0, 3600.0))
+        settlement = at(self.seconds + self.number(1.0, 3600.0))
         self.engine.on_context(self.now, funding_rate=self.number(-0.01, 0.01), next_settlement_ns=settlement)
 
     def order(self) -> None:
@@ -102,8 +131,8 @@ class Teller:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[hypermm.QuoteEngine, int]:
-    """An engine after any legal history, and the time to quote at."""
+def histories(draw: st.DrawFn) -> tuple[hypermm.QuoteEngine, int, tuple[float, float]]:
+    """An engine after any legal history, the time to quote at, and the best prices of its last sound book."""
     decimals = draw(st.integers(0, 5))
     instrument = hypermm.Instrument("ANY", decimals, 20, min_notional=draw(st.sampled_from([0.0, 10.0, 500.0])))
     price = math.exp(draw(st.floats(math.log(10.0 ** (decimals - 3)), math.log(2e5))))
@@ -123,8 +152,9 @@ def histories(draw: st.DrawFn) -> tuple[hypermm.QuoteEngine, int]:
     for kind in draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=25)):
         teller.seconds += draw(st.sampled_from([0.0, 0.01, 0.5, 3.0, 30.0, 4000.0]))
         getattr(teller, kind)()
-    teller.book()
-    return teller.engine, at(teller.seconds + draw(st.sampled_from([0.0, 0.3])))
+    if draw(st.sampled_from([True, True, True, False])):
+        teller.book()
+    return teller.engine, at(teller.seconds + draw(st.sampled_from([0.0, 0.3]))), teller.touch
 
 
 def check_numbers(decision: hypermm.Decision) -> None:
@@ -159,7 +189,7 @@ def check_side(engine: hypermm.QuoteEngine, decision: hypermm.Decision, order_si
         assert sign * engine.position + sum(order.remaining_size for order in live) + added <= most
 
 
-def check_decision(engine: hypermm.QuoteEngine, time_ns: int) -> None:
+def check_decision(engine: hypermm.QuoteEngine, time_ns: int, touch: tuple[float, float]) -> None:
     """Asserts what must hold of any decision."""
     decision = engine.quote(time_ns)
     assert engine.quote(time_ns) == decision
@@ -169,14 +199,19 @@ def check_decision(engine: hypermm.QuoteEngine, time_ns: int) -> None:
         return
     check_side(engine, decision, hypermm.Side.BUY)
     check_side(engine, decision, hypermm.Side.SELL)
+    assert touch[0] < touch[1]
+    assert all(decision.bids.prices < touch[1])
+    assert all(decision.asks.prices > touch[0])
     if len(decision.bids) and len(decision.asks):
         assert decision.bids.prices[0] < decision.asks.prices[0]
 
 
 @given(histories())
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_any_history_gives_finite_uncrossed_quotes_within_the_cap(history: tuple[hypermm.QuoteEngine, int]) -> None:
-    """Books, trades, signals, funding, orders in any state, fills, positions beyond the cap, quota: 300 histories."""
+@settings(max_examples=1_500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_any_history_gives_finite_uncrossed_quotes_within_the_cap(
+    history: tuple[hypermm.QuoteEngine, int, tuple[float, float]],
+) -> None:
+    """Books, trades, signals, funding, orders in any state, fills, positions beyond the cap, quota: 1,500 histories."""
     check_decision(*history)
 
 
@@ -184,7 +219,7 @@ def test_any_history_gives_finite_uncrossed_quotes_within_the_cap(history: tuple
 @given(histories())
 @settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_ten_thousand_histories_give_finite_uncrossed_quotes_within_the_cap(
-    history: tuple[hypermm.QuoteEngine, int],
+    history: tuple[hypermm.QuoteEngine, int, tuple[float, float]],
 ) -> None:
     """The same law at length, from fresh random histories."""
     check_decision(*history)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 
-import hypermm
 import numpy as np
 import pytest
 
+import hypermm
 from scenes import (
     FINE_POSITION,
     FINE_PRICE,
     Ladder,
     Market,
     at,
+    feb_19_market,
     fine_config,
     fine_instrument,
     spacings,
@@ -68,16 +69,6 @@ def test_no_price_and_no_size_jumps_as_inventory_sweeps_the_range(state: str) ->
     assert quoted[1:-1].any(axis=2).mean() > 0.5
 
 
-def feb_19_engine() -> Market:
-    """σ 1.7, k 0.25, A 0.04 as priors: a book and nothing else yet, so the priors are the estimates."""
-    engine = hypermm.QuoteEngine(
-        fine_instrument(), fine_config(volatility=1.7, depth_decay=0.25, arrival_rate=0.04, adverse_selection_ratio=0.5)
-    )
-    market = Market(engine)
-    market.show()
-    return market
-
-
 def penalties(market: Market, fractions: np.ndarray) -> np.ndarray:
     """R(x) in bps as the reservation price moves with inventory, everything else equal."""
     found = []
@@ -90,28 +81,28 @@ def penalties(market: Market, fractions: np.ndarray) -> np.ndarray:
 
 
 def test_expected_pnl_of_buying_falls_with_inventory_and_is_negative_at_half_the_cap() -> None:
-    """At every bid quoted when flat: E[PnL] of one more contract there against x, calm and falling."""
+    """At every bid quoted when flat: E[PnL] of one more contract there against x, drift known: 0, then −0.15 bps/s."""
     fractions = np.linspace(0.0, 1.0, 101)
-    at_half = {}
+    market = feb_19_market()
+    market.engine.observe(at(market.time_s), 0.0, 1e-6)
+    calm = market.quote()
+    assert len(calm.bids) == LEVELS
+    probabilities = calm.bids.fill_probability
+    found = {}
     for drift in (0.0, -0.15):
-        market = feb_19_engine()
-        calm = market.quote()
-        prices, margins, probabilities = calm.bids.prices, None, calm.bids.fill_probability
-        assert len(calm.bids) == LEVELS
-        if drift:
-            market.engine.observe(at(market.time_s), drift, 1e-6)
+        market = feb_19_market()
+        market.engine.observe(at(market.time_s), drift, 1e-6)
         shift = (market.quote().reservation_price - calm.reservation_price) / calm.mid_price * 1e4
         # One more contract at a price: margin when flat, moved by what moved the reservation price, less R(x).
         margins = calm.bids.expected_pnl_bps / probabilities + shift
-        pnl = probabilities[:, None] * (margins[:, None] - penalties(market, fractions)[None, :])
-        assert prices.size == LEVELS
+        found[drift] = probabilities[:, None] * (margins[:, None] - penalties(market, fractions)[None, :])
+        vanish = [float(fractions[np.argmax(row < 0.0)]) for row in found[drift]]
+        print(f"drift {drift}: E[PnL] at x = 0.5 {found[drift][:, 50].round(2)} bps, below zero from x = {vanish}")
+    for pnl in found.values():
         assert (np.diff(pnl, axis=1) < 0.0).all()
-        assert (pnl[:, 0] > 0.0).all() or drift
         assert (pnl[:, 50] < 0.0).all()
-        at_half[drift] = pnl[:, 50]
-        vanish = [float(fractions[np.argmax(row < 0.0)]) for row in pnl]
-        print(f"drift {drift}: E[PnL] at x = 0.5 {at_half[drift].round(2)} bps, below zero from x {vanish}")
-    assert (at_half[-0.15] < at_half[0.0]).all()
+    assert (found[0.0][:, 0] > 0.0).all()
+    assert (found[-0.15][:, 50] < found[0.0][:, 50] - 1e-3).all()
 
 
 def test_explain_sums_to_the_price() -> None:
@@ -217,7 +208,7 @@ def test_every_drift_source_is_bullish_positive(source: str) -> None:
         push(market, source, direction)
         market.engine.on_position(at(market.time_s), 0.0)
         found[direction] = market.quote().drift_bps_per_s - before.drift_bps_per_s
-    print(f"{source}: drift {found[-1.0]:+.5f} when bearish, {found[1.0]:+.5f} when bullish")
+    print(f"{source}: drift {found[-1.0]:+.2e} when bearish, {found[1.0]:+.2e} when bullish")
     assert found[1.0] > 0.0 > found[-1.0]
 
 

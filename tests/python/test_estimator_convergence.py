@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hypermm
 import numpy as np
 import pytest
 
+import hypermm
 from oracles.flow_process import Array, SideFlow, side_flow
 
 START_NS = 1_700_000_000_000_000_000

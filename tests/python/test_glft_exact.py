@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import hypermm
 import numpy as np
 import pytest
 
+import hypermm
 from oracles import ergodic, glft
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hypermm
 import numpy as np
 import pytest
 from scipy.integrate import quad
+
+import hypermm
 
 CURVATURES = [0.0, 1e-13, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 4.0, 8.0, 100.0]
 
