@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
 use hypermm_core::pricing::decision::Decision;
-use hypermm_core::pricing::risk::{horizon, validity};
+use hypermm_core::pricing::standalone::{checked_validity, two_sided_horizon};
 use hypermm_core::state::own_orders::OwnOrder;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -304,17 +304,24 @@ impl PyQuoteEngine {
     fn estimates<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyDict>> {
         let this = read(slf)?;
         let engine = &this.engine;
-        let it = engine.model().estimates(engine.now_ns().unwrap_or(0));
+        let now = engine.now_ns().unwrap_or(0);
+        let it = engine.model().estimates(now);
+        let (drift_bps_per_s, drift_variance) = engine.model().drift().at(now);
         let config = engine.config();
+        let gamma = config.risk_aversion;
         let decay = 0.5 * (it.depth_decays[0] + it.depth_decays[1]);
         let intensity = (it.intensities[0] * it.intensities[1]).sqrt();
-        let horizon_s =
-            horizon(it.volatility, decay, intensity, config.risk_aversion, config.horizon_min_s, config.horizon_max_s);
-        let (validity, validity_factor) = validity(it.volatility, decay, intensity, config.risk_aversion);
+        let (minimum_s, maximum_s) = (config.horizon_min_s, config.horizon_max_s);
+        let (horizon_s, (validity, validity_factor)) = guard(|| {
+            Ok((
+                two_sided_horizon(it.volatility, it.depth_decays, it.intensities, gamma, minimum_s, maximum_s)?,
+                checked_validity(it.volatility, decay, intensity, gamma)?,
+            ))
+        })?;
         let values = PyDict::new(slf.py());
         for (name, value) in [
-            ("drift_bps_per_s", it.drift_bps_per_s),
-            ("drift_variance", it.drift_variance),
+            ("drift_bps_per_s", drift_bps_per_s),
+            ("drift_variance", drift_variance),
             ("volatility", it.volatility),
             ("effective_volatility", it.effective_volatility),
             ("excess_kurtosis", it.excess_kurtosis),
