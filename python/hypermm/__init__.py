@@ -5,6 +5,7 @@ Everything a bot needs to embed the engine is here; `hypermm.exceptions` draws t
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hypermm._core import (
@@ -100,9 +101,7 @@ _LAZY = ("Recording", "load_recording")
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from hypermm import recording
-
-        return getattr(recording, name)
+        return getattr(import_module("hypermm.recording"), name)
     raise AttributeError(f"module 'hypermm' has no attribute {name!r}")
 
 
