@@ -19,10 +19,10 @@ def _file(folder: Path, text: str) -> Path:
 
 def test_file_and_overrides_are_read_in_order(tmp_path: Path) -> None:
     path = _file(tmp_path, "[engine]\nrisk_aversion = 0.02\nlevels = 4\n[run]\nseed = 7\ncycle_ms = 100\n")
-    settings = load_settings(path, ["levels=5", "run.seed=9", "fill_model=paper", "engine.clip=none"])
+    settings = load_settings(path, ["levels=5", "run.seed=9", "fill_model=default", "engine.clip=none"])
     config = settings.engine_config(max_position=2.5)
     assert (config.risk_aversion, config.levels, config.clip, config.max_position) == (0.02, 5, None, 2.5)
-    assert (settings.run.seed, settings.run.cycle_ns, settings.run.fill_model) == (9, 100_000_000, "paper")
+    assert (settings.run.seed, settings.run.cycle_ns, settings.run.fill_model) == (9, 100_000_000, "default")
     assert load_settings(None, ["max_position=3"]).engine_config(max_position=2.5).max_position == 3.0
 
 

@@ -24,7 +24,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         seed: Seed of every draw.
         cycle_ms: Least time between two quotes, ms; 0 quotes on every event.
-        fill_model: Parameter set of the fill model: "default", or "paper", which fills more readily.
+        fill_model: Parameter set of the fill model: "paper", the old paper trader's, or "default", which fills less.
         max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
         to_venue_ms: From sending an order until the venue acts on it, ms.
         acknowledge_ms: From the venue's act until we know of it, ms.
@@ -35,8 +35,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         float, msgspec.Meta(ge=0, le=60_000, description="Least time between two quotes; 0: on every event. Unit: ms.")
     ] = 250.0
     fill_model: Annotated[
-        Literal["default", "paper"], msgspec.Meta(description="Parameter set of the fill model. Unit: 1.")
-    ] = "default"
+        Literal["paper", "default"],
+        msgspec.Meta(description="Fill model: paper, the old paper trader's, or default, which fills less. Unit: 1."),
+    ] = "paper"
     max_position_usd: Annotated[
         float,
         msgspec.Meta(

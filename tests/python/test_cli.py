@@ -1,0 +1,227 @@
+"""The command line: the main job on a small session, --json everywhere, one line for wrong input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+import hypermm
+from hypermm.cli.root import run
+from hypermm.recording import Recording, load_recording
+from hypermm.recording.write import write_recording
+from hypermm.research.evaluate import markout_curve, mid_path, profit_split
+
+FIELDS = [
+    "fills", "buy_fills", "sell_fills", "volume_usd", "pnl_usd", "fees_usd", "funding_usd", "edge_bps", "markout_bps",
+    "max_abs_position", "final_position", "quote_cycles", "two_sided_share", "events", "events_per_s", "wall_s",
+]  # fmt: skip
+CLOCKS = ("events_per_s", "wall_s")
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ten minutes of a synthetic market called ETH."""
+    folder = tmp_path_factory.mktemp("session")
+    write_recording(Recording.from_columns("ETH", hypermm.synthetic_session(3, 600.0)), folder)
+    return folder
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert run(arguments) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert len(printed.out.splitlines()) == 1
+    return json.loads(printed.out)
+
+
+def _without_clocks(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in summary.items() if name not in CLOCKS}
+
+
+def test_backtest_prints_every_field_and_writes_fills_decisions_and_page(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = _json(capsys, "backtest", "--data", str(session), "--coin", "ETH", "--out", str(tmp_path), "--json")
+    assert set(FIELDS) <= set(summary)
+    assert {"1s", "5s", "10s", "30s", "60s"} <= set(summary["markout_bps"])
+    fills = parquet.read_table(tmp_path / "fills.parquet").to_pydict()
+    decisions = parquet.read_table(tmp_path / "decisions.parquet")
+    assert len(fills["price"]) == summary["fills"] == summary["buy_fills"] + summary["sell_fills"] > 10
+    assert decisions.num_rows == summary["quote_cycles"]
+    assert summary["two_sided_share"] > 0.9
+    volume = float(np.dot(fills["price"], fills["size"]))
+    assert volume == pytest.approx(summary["volume_usd"])
+    assert sum(fills["fee_usd"]) == pytest.approx(summary["fees_usd"])
+    position = float(np.dot(np.asarray(fills["side"], float), fills["size"]))
+    assert position == pytest.approx(summary["final_position"], abs=1e-9)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<script src=") == 0
+    for chart in ('id="timeline"', 'id="markout"', 'id="sources"'):
+        assert chart in page
+
+
+def test_reported_markouts_edge_and_split_are_those_of_the_fills(session: Path) -> None:
+    recording = load_recording(session, "ETH")
+    instrument = hypermm.Instrument("ETH", 4, 25)
+    result = hypermm.backtest(
+        recording,
+        instrument,
+        hypermm.EngineConfig(max_position=2.0),
+        seed=5,
+        fill_model="default",
+        cycle_ns=250_000_000,
+    )
+    summary = result.summary()
+    path = mid_path(recording)
+    curve = markout_curve(result.fills, path, [1.0, 5.0, 10.0, 30.0, 60.0])
+    reported = [summary["markout_bps"][f"{horizon:g}s"] for horizon in curve.horizon_s]
+    print("markouts, reported and judged:", reported, curve.mean_bps.tolist())
+    assert curve.mean_bps == pytest.approx(reported, abs=1e-6)
+    fills = result.fills
+    side, price, placed = np.asarray(fills["side"], float), fills["price"], fills["mid_at_placement"]
+    later = path.at(np.asarray(fills["time_ns"]) + 10_000_000_000)
+    edge = side * (later - price) / placed * 1e4 - fills["fee_usd"] / (price * fills["size"]) * 1e4
+    inside = np.isfinite(later)
+    weight = fills["size"][inside]
+    assert summary["edge_bps"] == pytest.approx(float(np.average(edge[inside], weights=weight)), abs=0.02)
+    split = profit_split(fills, result.equity, path)
+    parts = ("spread_capture", "adverse_selection", "inventory", "fees", "funding")
+    assert sum(getattr(split, name)[-1] for name in parts) == pytest.approx(summary["pnl_usd"], abs=1e-6)
+    assert split.spread_capture[-1] == pytest.approx(summary["spread_capture_usd"], abs=1e-6)
+
+
+def test_one_seed_gives_one_result_and_another_seed_another(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def summary(seed: str, folder: str) -> dict[str, Any]:
+        arguments = [
+            "backtest",
+            "--data",
+            str(session),
+            "--coin",
+            "ETH",
+            "--seed",
+            seed,
+            "--out",
+            str(tmp_path / folder),
+        ]
+        return _without_clocks(_json(capsys, *arguments, "--json"))
+
+    assert summary("1", "a") == summary("1", "b")
+    assert (tmp_path / "a" / "fills.parquet").read_bytes() == (tmp_path / "b" / "fills.parquet").read_bytes()
+    assert summary("2", "c") != summary("1", "d")
+
+
+def test_settings_reach_the_engine(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("[engine]\nmax_position = 0.2\nlevels = 2\n[run]\ncycle_ms = 1000\n")
+    base = [
+        "backtest",
+        "--data",
+        str(session),
+        "--coin",
+        "ETH",
+        "--out",
+        str(tmp_path),
+        "--config",
+        str(config),
+        "--json",
+    ]
+    summary = _json(capsys, *base)
+    assert 0 < summary["max_abs_position"] <= 0.2
+    faster = _json(capsys, *base, "--cycle-ms", "250")
+    assert faster["quote_cycles"] > 3 * summary["quote_cycles"]
+    more = _json(capsys, *base, "--set", "max_position=0.1", "--fill-model", "default")
+    assert 0 < more["max_abs_position"] <= 0.1
+
+
+def test_demo_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--minutes", "5", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    for word in ("PnL, USD", "spread capture", "adverse selection", "fills", "markout 10 s", "edge after fees"):
+        assert word in printed.out
+    assert (tmp_path / "synthetic" / "report.html").is_file()
+    summary = _json(capsys, "demo", "--minutes", "5", "--out", str(tmp_path), "--json")
+    assert summary["synthetic"]["fills"] > 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["config", "fields"],
+        ["config", "schema"],
+        ["config", "check", "SETTINGS"],
+        ["instruments"],
+        ["recording", "info", "--data", "SESSION"],
+        ["recording", "convert", "--data", "SESSION", "--out", "OUT"],
+    ],
+)
+def test_every_command_prints_one_json_value(
+    arguments: list[str], session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[engine]\nlevels = 3\n")
+    names = {"SESSION": str(session), "OUT": str(tmp_path / "out"), "SETTINGS": str(settings)}
+    given = [names.get(argument, argument) for argument in arguments]
+    assert _json(capsys, *given, "--json")
+    if arguments != ["config", "schema"]:
+        assert run(given) == 0
+        assert capsys.readouterr().out.strip()
+
+
+WRONG = [
+    (["backtest"], "--data"),
+    (["backtest", "--data", "/nowhere", "--coin", "ETH"], "/nowhere"),
+    (["backtest", "--data", "SESSION", "--coin", "eth"], "did you mean ETH?"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--set", "levles=3"], "did you mean levels?"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--set", "levels=99"], "levels = 99"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--set", "book_stale_ms=99"], "did you mean book_stale_s?"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--config", "/nowhere.toml"], "/nowhere.toml"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--instrument", "/nowhere.toml"], "/nowhere.toml"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--seed", "-1"], "--seed"),
+    (["backtest", "--data", "BROKEN", "--coin", "ETH"], "row 3"),
+    (["recording", "info", "--data", "/nowhere", "--coin", "ETH"], "/nowhere"),
+    (["instruments", "--frames", "/nowhere"], "/nowhere"),
+    (["bogus"], "bogus"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "word"), WRONG)
+def test_wrong_input_is_exit_code_2_and_one_line(
+    arguments: list[str], word: str, session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(session, broken)
+    (broken / "trades_ETH.parquet").unlink()
+    header = "timestamp,price,size,side,trade_id,exchange_timestamp"
+    rows = ["1757015216.5,4270.0,1.0,buy,1,1757015216000", "1757015216.6,x,1.0,buy,2,1757015216100"]
+    (broken / "trades_ETH.csv").write_text("\n".join([header, *rows]) + "\n")
+    names = {"SESSION": str(session), "BROKEN": str(broken)}
+    assert run([names.get(argument, argument) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith("hypermm: ")
+    assert word in printed.err
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH", "SOL", "WLFI"])
+def test_the_main_job_on_the_real_recording(
+    coin: str, real_recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["backtest", "--data", str(real_recordings), "--coin", coin, "--out", str(tmp_path), "--json"]
+    summary = _json(capsys, *arguments)
+    print(coin, {name: summary[name] for name in FIELDS})
+    assert summary["fills"] > 0
+    assert summary["buy_fills"] > 0
+    assert summary["sell_fills"] > 0
+    assert summary["quote_cycles"] > 5_000
+    assert summary["two_sided_share"] > 0.9
+    cap = 10_000.0 / load_recording(real_recordings, coin).bid_prices[0, 0]
+    assert summary["max_abs_position"] <= cap
