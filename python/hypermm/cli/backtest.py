@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 import hypermm
-from hypermm.cli.output import json_option, print_json, stderr
+from hypermm.cli.output import json_option, print_json, stderr, stdout
 from hypermm.config import Settings, load_settings
 from hypermm.exceptions import MissingDependencyError
 from hypermm.recording import load_recording
@@ -142,7 +141,7 @@ def run_backtest(
     if not as_json:
         print_summary(title, recording, summary, config.max_position)
         written = [folder / "fills.parquet", folder / "decisions.parquet", *([page] if page else [])]
-        Console(highlight=False, soft_wrap=True).print(Text("wrote " + ", ".join(map(str, written)), style="dim"))
+        stdout().print(Text("wrote " + ", ".join(map(str, written)), style="dim"), soft_wrap=True)
     return summary
 
 
@@ -229,7 +228,7 @@ def print_summary(title: str, recording: Recording, summary: Mapping[str, Any], 
     speed = summary.get("events_per_s")
     table.caption = f"{summary.get('quote_cycles', 0):,} quote cycles" + (f", {speed:,.0f} events/s" if speed else "")
     table.caption_justify = "left"
-    Console(highlight=False).print(table)
+    stdout().print(table)
 
 
 def _signed(value: float | None, pattern: str = "{:+.2f}") -> Text:

@@ -14,7 +14,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["json_option", "print_json", "print_table", "stderr"]
+__all__ = ["json_option", "print_json", "print_table", "stderr", "stdout"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
 
@@ -48,10 +48,15 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=not prose)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
+    stdout().print(table)
+
+
+def stdout() -> Console:
+    """Console of results; wide where no terminal limits it, so that nothing is cut."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
-    console.print(table)
+    return console
 
 
 def _cell(value: Any) -> str:

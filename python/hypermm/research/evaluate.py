@@ -111,9 +111,9 @@ class RunView:
 
 
 def mid_path(recording: Recording) -> MidPath:
-    """The mid of a recording by receive time, from books and best bids and offers.
+    """The mid of a recording as it was known: the last received book or best bid and offer.
 
-    A one-sided or crossed row leaves the mid where it was.
+    Of rows received at one time the best bid and offer stands. A one-sided or crossed row leaves the mid where it was.
 
     Raises:
         InvalidInputError: No row has both sides.
@@ -121,11 +121,8 @@ def mid_path(recording: Recording) -> MidPath:
     time_ns = np.concatenate([recording.book_time_ns, recording.best_time_ns])
     bid = np.concatenate([recording.bid_prices[:, 0], recording.best_bid_price])
     ask = np.concatenate([recording.ask_prices[:, 0], recording.best_ask_price])
-    venue_ns = np.concatenate([recording.book_exchange_time_ns, recording.best_exchange_time_ns])
-    # Of rows received together the venue's last word stands; a row older than one seen before says nothing new.
-    order = np.lexsort((venue_ns, time_ns))
-    newest = np.maximum.accumulate(venue_ns[order]) == venue_ns[order]
-    usable = order[newest & (bid[order] < ask[order])]
+    order = np.argsort(time_ns, kind="stable")
+    usable = order[bid[order] < ask[order]]
     if not usable.size:
         raise InvalidInputError(field="recording", value=recording.coin, expected="at least one row with both sides")
     return MidPath(time_ns[usable], (bid[usable] + ask[usable]) / 2.0)
