@@ -1,6 +1,7 @@
 //! Integration tests of all Rust crates, one binary. Each module holds the laws of one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod engine_storm;
 mod layering;
 mod simulation_ledger;
 mod simulation_markout;
