@@ -1,8 +1,11 @@
 //! Integration tests of all Rust crates, one binary. Each module holds the laws of one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod core_estimators;
+mod core_state;
 mod engine_storm;
 mod layering;
+mod price_grid;
 mod simulation_ledger;
 mod simulation_markout;
 mod simulation_reconcile;
