@@ -234,5 +234,5 @@ def print_summary(title: str, recording: Recording, summary: Mapping[str, Any], 
 def _signed(value: float | None, pattern: str = "{:+.2f}") -> Text:
     if value is None or not np.isfinite(value):
         return Text("–")
-    text = pattern.format(value)
+    text = pattern.format(round(value, 2) + 0.0)  # adding zero turns -0.0 into 0.0
     return Text(text, style="green" if value > 0 else "red" if value < 0 else "")

@@ -84,8 +84,7 @@ def timeline_chart(view: RunView) -> Any:
     add(
         go.Scatter(
             x=clock, y=quotes["bid_prices"][:, 0], name="our bid", legend="legend", mode="lines",
-            line=line | {"color": "rgba(10,143,108,.55)"}, fill="tonexty", fillcolor="rgba(37,99,235,.05)",
-            hoverinfo="skip",
+            line=line | {"color": "rgba(10,143,108,.55)"}, hoverinfo="skip",
         ),
         row=1, col=1,
     )  # fmt: skip
@@ -159,7 +158,7 @@ def _add_fills(figure: Any, view: RunView) -> None:
                 mode="markers",
                 marker={
                     "symbol": symbol,
-                    "size": 5 + 5 * np.sqrt(size[ours] / largest),
+                    "size": 6 + 5 * np.sqrt(size[ours] / largest),
                     "color": color,
                     "opacity": 0.9,
                     "line": {"width": 0.7, "color": "white"},
@@ -284,14 +283,15 @@ def sources_chart(view: RunView) -> Any:
 
     names = [label.replace(" ", "<br>") for _, label, _, _ in _SOURCES] + ["total"]
     rows = len(view.equity["time_ns"])
-    values = [sign * float(view.equity[name][-1]) if rows else 0.0 for name, _, _, sign in _SOURCES]
+    # Adding zero turns -0.0 into 0.0.
+    values = [sign * float(view.equity[name][-1]) + 0.0 if rows else 0.0 for name, _, _, sign in _SOURCES]
     total = float(view.equity["profit_usd"][-1]) if rows else 0.0
     figure = go.Figure(
         go.Waterfall(
             x=names,
             y=[*values, total],
             measure=["relative"] * len(values) + ["total"],
-            text=[f"{value:+,.2f}" for value in [*values, total]],
+            text=[f"{round(value, 2) + 0.0:+,.2f}" for value in [*values, total]],
             textposition="outside",
             textfont={"size": 12},
             cliponaxis=False,

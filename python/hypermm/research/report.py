@@ -99,7 +99,7 @@ def _cards(view: RunView) -> list[dict[str, str]]:
         card("Markout, 10 s", markouts.get("10s"), "{:+.2f} bps", "from the mid at the fill", signed=True),
         card("Fills", get("fills"), "{:,.0f}", f"{get('buy_fills', 0):,} bought, {get('sell_fills', 0):,} sold"),
         card("Volume", get("volume_usd"), "{:,.0f} USD", ""),
-        card("Largest position", get("max_abs_position"), "{:.6g}", f"of {view.max_position:.6g} allowed, {view.coin}"),
+        card("Largest position", get("max_abs_position"), "{:.6g}", f"of {view.max_position:.6g} allowed"),
         card(
             "Two-sided",
             100 * (get("two_sided_share") or 0.0),
