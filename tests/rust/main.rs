@@ -1,5 +1,6 @@
 //! Integration tests of all Rust crates, one binary. Each module holds the laws of one subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "tests may read how many cases to run, and the clock")]
 
 mod core_estimators;
 mod core_state;
