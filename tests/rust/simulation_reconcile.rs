@@ -28,7 +28,7 @@ fn decision(bids: &[(i64, i64)], asks: &[(i64, i64)]) -> Decision {
 }
 
 fn standing(slot: usize, side: Side, price: i64, remaining: i64, status: OrderStatus) -> StandingOrder {
-    StandingOrder { slot, sequence: slot as u64, side, price: Price(price), remaining: Lots(remaining), status }
+    StandingOrder { slot, side, price: Price(price), remaining: Lots(remaining), status }
 }
 
 fn bounds(position: i64) -> Bounds {
@@ -73,8 +73,8 @@ fn only_what_is_missing_is_placed_and_what_is_unwanted_goes() {
 fn a_size_above_tolerance_is_cancelled_and_the_older_order_keeps_its_place() {
     let wanted = decision(&[(426_900, CLIP)], &[]);
     let orders = [
-        standing(7, Side::Buy, 426_900, CLIP, OrderStatus::Open),
         standing(3, Side::Buy, 426_900, CLIP, OrderStatus::Open),
+        standing(7, Side::Buy, 426_900, CLIP, OrderStatus::Open),
     ];
     assert_eq!(run(&wanted, bounds(0), &orders), [Action::Cancel { slot: 7 }]);
     let large = [standing(1, Side::Buy, 426_900, 2 * CLIP, OrderStatus::Open)];
@@ -91,7 +91,7 @@ fn over_the_cap_the_deepest_kept_order_goes_first() {
     assert_eq!(run(&wanted, bounds(8_000 - CLIP), &orders), [Action::Cancel { slot: 1 }]);
     // An order already leaving counts too: with it there is no room for either.
     let leaving = [orders[0], orders[1], standing(2, Side::Buy, 426_700, CLIP, OrderStatus::Unknown)];
-    assert_eq!(run(&wanted, bounds(8_000 - CLIP), &leaving), [Action::Cancel { slot: 0 }, Action::Cancel { slot: 1 }]);
+    assert_eq!(run(&wanted, bounds(8_000 - CLIP), &leaving), [Action::Cancel { slot: 1 }, Action::Cancel { slot: 0 }]);
 }
 
 #[test]

@@ -362,3 +362,22 @@ fn progress_ends_at_one_and_bad_input_is_refused_with_its_place() {
     let backwards = BacktestSettings { cycle_ns: -1, ..settings() };
     assert_eq!(refused(&columns, &backwards).0, "cycle_ns");
 }
+
+/// Kills: an order list, a ladder or a notice allocated per event. Allocations of a run grow with fills and samples
+/// (their columns), never with events: ten times the quotes, the same count within what columns need to double.
+#[test]
+fn events_and_quotes_do_not_allocate() {
+    let count = |cycle_ns: i64| {
+        let settings = BacktestSettings { cycle_ns, log_decisions: false, ..settings() };
+        let mut cycles = 0;
+        let info = allocation_counter::measure(|| cycles = play(&session().columns(), &settings).summary.quote_cycles);
+        (info.count_total, cycles)
+    };
+    let ((slow, few), (fast, many)) = (count(2_000_000_000), count(0));
+    println!(
+        "allocations: {slow} with {few} quotes, {fast} with {many} quotes over {} events",
+        session().columns().len()
+    );
+    assert!(many > 15 * few);
+    assert!(fast < slow + 400, "{fast} allocations against {slow}");
+}

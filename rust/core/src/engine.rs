@@ -215,9 +215,13 @@ impl QuoteEngine {
             ));
         }
         self.advance(time_ns);
-        let depth_bps = self.last_mid.map_or(0.0, |mid| side.sign() * (mid - price) / mid * BPS);
-        let ahead = self.book.side(side).displayed_at(side, exact).unwrap_or(0.0);
-        self.own_orders.apply(time_ns, order_id, status, side, exact, remaining, depth_bps, ahead);
+        let (last_mid, book) = (self.last_mid, &self.book);
+        // Only an order not heard of before, or moved, is looked up in the book.
+        let place_in_book = || {
+            let depth_bps = last_mid.map_or(0.0, |mid| side.sign() * (mid - price) / mid * BPS);
+            (depth_bps, book.side(side).displayed_at(side, exact).unwrap_or(0.0))
+        };
+        self.own_orders.apply(time_ns, order_id, status, side, exact, remaining, place_in_book);
         Ok(())
     }
 

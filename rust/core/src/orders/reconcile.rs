@@ -9,6 +9,7 @@
 //! A ladder without a usable book behind it places nothing: what accumulates is cancelled, and reducing orders stand
 //! up to the position.
 
+use crate::config::MAX_LEVELS;
 use crate::instrument::Instrument;
 use crate::pricing::decision::{Decision, QuoteSide};
 use crate::types::{Lots, OrderStatus, Price, QuoteStatus, Side};
@@ -18,8 +19,6 @@ use crate::types::{Lots, OrderStatus, Price, QuoteStatus, Side};
 pub struct StandingOrder {
     /// The caller's place for it, handed back with a cancel.
     pub slot: usize,
-    /// Larger = placed later; decides who stands in front at one price.
-    pub sequence: u64,
     /// Side.
     pub side: Side,
     /// Limit price.
@@ -65,12 +64,20 @@ pub struct Bounds {
 /// Reusable buffers; after the first few cycles a reconcile allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciler {
-    sides: [Vec<StandingOrder>; 2],
+    kept: Vec<Kept>,
     placements: Vec<Action>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    slot: usize,
+    level: usize,
+    size: i64,
+}
+
 impl Reconciler {
-    /// Appends to `actions` (cleared first) all cancels, then all placements, bids before asks, best first.
+    /// Writes into `actions` (cleared first) all cancels, then all placements, bids before asks, best first.
+    /// `standing` is in order of placement, oldest first: at one price the front of the queue is kept.
     pub fn reconcile(
         &mut self,
         decision: &Decision,
@@ -81,136 +88,103 @@ impl Reconciler {
     ) {
         actions.clear();
         self.placements.clear();
-        for side in &mut self.sides {
-            side.clear();
-        }
-        for order in standing.iter().filter(|order| !order.status.is_dead() && order.remaining.0 > 0) {
-            insert_best_first(&mut self.sides[order.side.index()], *order);
-        }
         for (side, wanted) in [(Side::Buy, &decision.bids), (Side::Sell, &decision.asks)] {
             let toward = if side == Side::Buy { bounds.position.0 } else { -bounds.position.0 };
-            let plan = SidePlan {
-                side,
-                orders: &self.sides[side.index()],
-                live: self.sides[side.index()].iter().map(|order| order.remaining.0).sum(),
-                room: bounds.max_position.0 - toward,
-                reducible: (-toward).max(0),
-                tolerance: bounds.clip.0 / 4,
-            };
             if decision.status == QuoteStatus::Quoting {
-                plan.quote(wanted, instrument, actions, &mut self.placements);
+                let limits = Limits { room: bounds.max_position.0 - toward, tolerance: bounds.clip.0 / 4 };
+                self.quote(side, wanted, instrument, limits, standing, actions);
             } else {
-                plan.keep_reducing(actions);
+                keep_reducing(side, (-toward).max(0), standing, actions);
             }
         }
         actions.extend_from_slice(&self.placements);
     }
-}
 
-struct SidePlan<'a> {
-    side: Side,
-    orders: &'a [StandingOrder],
-    /// Lots of everything not known to be dead.
-    live: i64,
-    /// Lots this side may still add before the cap.
-    room: i64,
-    /// Lots this side may take off the position.
-    reducible: i64,
-    tolerance: i64,
-}
-
-impl SidePlan<'_> {
     fn quote(
-        &self,
+        &mut self,
+        side: Side,
         wanted: &QuoteSide,
         instrument: &Instrument,
+        limits: Limits,
+        standing: &[StandingOrder],
         actions: &mut Vec<Action>,
-        placements: &mut Vec<Action>,
     ) {
-        // Orders that are already being cancelled use up the cap first: nothing more can be done about them.
-        let leaving: i64 = self.orders.iter().filter(|order| !order.status.is_keepable()).map(|o| o.remaining.0).sum();
-        let mut keep_room = self.room - leaving;
-        let mut place_room = self.room - self.live;
-        let mut next = 0;
-        for level in 0..wanted.len {
-            let price = wanted.price_units[level];
-            let target = wanted.lots[level].0;
-            // Standing at prices better than this level that no level asked for.
-            while self.orders.get(next).is_some_and(|order| is_better(self.side, order.price, price)) {
-                cancel_if_keepable(&self.orders[next], actions);
-                next += 1;
+        let mut kept_at = [0_i64; MAX_LEVELS];
+        let prices = &wanted.price_units[..wanted.len];
+        // `live` is everything not known to be dead; of it `bound` stays whatever we do or keep.
+        let (mut live, mut bound) = (0, 0);
+        self.kept.clear();
+        for order in of_side(standing, side) {
+            let size = order.remaining.0;
+            live += size;
+            if !order.status.is_keepable() {
+                bound += size;
+                continue;
             }
-            let mut kept = 0;
-            while let Some(order) = self.orders.get(next).filter(|order| order.price == price) {
-                let size = order.remaining.0;
-                if order.status.is_keepable() && kept + size <= target + self.tolerance {
-                    if size <= keep_room {
-                        kept += size;
-                        keep_room -= size;
-                    } else {
-                        // Over the cap: this one and everything deeper goes.
-                        keep_room = 0;
-                        cancel_if_keepable(order, actions);
-                    }
-                } else {
-                    cancel_if_keepable(order, actions);
+            match prices.iter().position(|price| *price == order.price) {
+                Some(level) if kept_at[level] + size <= wanted.lots[level].0 + limits.tolerance => {
+                    kept_at[level] += size;
+                    bound += size;
+                    self.kept.push(Kept { slot: order.slot, level, size });
                 }
-                next += 1;
+                _ => actions.push(Action::Cancel { slot: order.slot }),
             }
-            let missing = target - kept;
-            let worth_an_order = kept == 0 || (missing > self.tolerance && is_placeable(instrument, price, missing));
+        }
+        while bound > limits.room
+            && let Some(deepest) = deepest(&self.kept)
+        {
+            let order = self.kept.remove(deepest);
+            kept_at[order.level] -= order.size;
+            bound -= order.size;
+            actions.push(Action::Cancel { slot: order.slot });
+        }
+        let mut place_room = limits.room - live;
+        for (level, price) in prices.iter().enumerate() {
+            let target = wanted.lots[level].0;
+            let missing = target - kept_at[level];
+            let worth_an_order =
+                kept_at[level] == 0 || (missing > limits.tolerance && is_placeable(instrument, *price, missing));
             let size = missing.min(place_room);
             // A size the cap has cut below the venue's minimum is dropped; one the ladder asked for as such is not.
-            if size > 0 && worth_an_order && (size == target || is_placeable(instrument, price, size)) {
-                placements.push(Action::Place { side: self.side, price, size: Lots(size), level });
+            if size > 0 && worth_an_order && (size == target || is_placeable(instrument, *price, size)) {
+                self.placements.push(Action::Place { side, price: *price, size: Lots(size), level });
                 place_room -= size;
             }
         }
-        for order in &self.orders[next..] {
-            cancel_if_keepable(order, actions);
-        }
-    }
-
-    fn keep_reducing(&self, actions: &mut Vec<Action>) {
-        let leaving: i64 = self.orders.iter().filter(|order| !order.status.is_keepable()).map(|o| o.remaining.0).sum();
-        let mut left = self.reducible - leaving;
-        for order in self.orders.iter().filter(|order| order.status.is_keepable()) {
-            if order.remaining.0 <= left {
-                left -= order.remaining.0;
-            } else {
-                actions.push(Action::Cancel { slot: order.slot });
-            }
-        }
     }
 }
 
-fn cancel_if_keepable(order: &StandingOrder, actions: &mut Vec<Action>) {
-    if order.status.is_keepable() {
-        actions.push(Action::Cancel { slot: order.slot });
-    }
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Lots this side may add before the cap.
+    room: i64,
+    /// Lots by which a standing size may differ from the wanted one.
+    tolerance: i64,
 }
 
-fn is_better(side: Side, price: Price, than: Price) -> bool {
-    match side {
-        Side::Buy => price > than,
-        Side::Sell => price < than,
+fn of_side(standing: &[StandingOrder], side: Side) -> impl DoubleEndedIterator<Item = &StandingOrder> {
+    standing.iter().filter(move |order| order.side == side && order.remaining.0 > 0 && !order.status.is_dead())
+}
+
+/// The kept order at the deepest price, the youngest there.
+fn deepest(kept: &[Kept]) -> Option<usize> {
+    (0..kept.len()).max_by_key(|place| kept[*place].level)
+}
+
+/// Cancels what accumulates; of the rest the oldest stand up to the position.
+fn keep_reducing(side: Side, reducible: i64, standing: &[StandingOrder], actions: &mut Vec<Action>) {
+    let leaving: i64 = of_side(standing, side).filter(|o| !o.status.is_keepable()).map(|o| o.remaining.0).sum();
+    let mut left = reducible - leaving;
+    for order in of_side(standing, side).filter(|order| order.status.is_keepable()) {
+        if order.remaining.0 <= left {
+            left -= order.remaining.0;
+        } else {
+            actions.push(Action::Cancel { slot: order.slot });
+        }
     }
 }
 
 /// Price units times lots are micros of quote currency.
 fn is_placeable(instrument: &Instrument, price: Price, size: i64) -> bool {
     price.0 as f64 * size as f64 * 1e-6 >= instrument.min_notional()
-}
-
-/// Insertion sort: the caller's list is nearly sorted from the cycle before.
-fn insert_best_first(orders: &mut Vec<StandingOrder>, order: StandingOrder) {
-    let stands_behind = |other: &StandingOrder| {
-        is_better(order.side, other.price, order.price)
-            || (other.price == order.price && other.sequence <= order.sequence)
-    };
-    let mut place = orders.len();
-    while place > 0 && !stands_behind(&orders[place - 1]) {
-        place -= 1;
-    }
-    orders.insert(place, order);
 }

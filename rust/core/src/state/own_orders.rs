@@ -100,7 +100,8 @@ impl OwnOrders {
         &self.life
     }
 
-    /// Takes over a checked order event. `depth_bps` is the distance from mid, `ahead` the size shown at the price now.
+    /// Takes over a checked order event. `place_in_book` answers the distance from mid, bps, and the size shown at the
+    /// price now; it is asked only for an order that is new or has moved.
     #[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
     pub fn apply(
         &mut self,
@@ -110,10 +111,8 @@ impl OwnOrders {
         side: Side,
         price: Price,
         remaining: Lots,
-        depth_bps: f64,
-        ahead: f64,
+        place_in_book: impl FnOnce() -> (f64, f64),
     ) {
-        self.forget_exhausted(now_ns);
         let place = self.orders.iter().position(|order| order.id == *id);
         let ends = status.is_dead() || remaining.0 == 0;
         match place {
@@ -130,6 +129,7 @@ impl OwnOrders {
                     if old.remaining.0 > 0 {
                         self.life.end(old.bucket, old.placed_ns, now_ns);
                     }
+                    let (depth_bps, ahead) = place_in_book();
                     self.life.begin(bucket_of(depth_bps), now_ns);
                     self.orders[place] = new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead);
                 } else {
@@ -154,6 +154,8 @@ impl OwnOrders {
             }
             None if ends => {}
             None => {
+                self.forget_exhausted(now_ns);
+                let (depth_bps, ahead) = place_in_book();
                 self.life.begin(bucket_of(depth_bps), now_ns);
                 self.orders.push(new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead));
             }

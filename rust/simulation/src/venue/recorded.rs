@@ -99,7 +99,7 @@ pub struct RecordedVenue<'a, M> {
     size_scale: f64,
     slots: Vec<VenueOrder>,
     free: Vec<usize>,
-    /// Slots of orders not known to be dead.
+    /// Slots of orders not known to be dead, oldest first.
     live: Vec<usize>,
     /// Slots resting at the venue by side, best price first, then oldest.
     resting: [Vec<usize>; 2],
@@ -167,14 +167,13 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         self.counts
     }
 
-    /// Writes our orders not known to be dead into `standing`, in no particular order.
+    /// Writes our orders not known to be dead into `standing`, oldest first.
     pub fn write_standing(&self, standing: &mut Vec<StandingOrder>) {
         standing.clear();
         standing.extend(self.live.iter().map(|&slot| {
             let order = &self.slots[slot];
             StandingOrder {
                 slot,
-                sequence: order.id,
                 side: order.side,
                 price: order.price,
                 remaining: order.known_remaining,
@@ -428,7 +427,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
 
     fn forget(&mut self, slot: usize) {
         if let Some(place) = self.live.iter().position(|live| *live == slot) {
-            self.live.swap_remove(place);
+            self.live.remove(place);
         }
         self.free.push(slot);
     }
