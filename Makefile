@@ -40,7 +40,8 @@ test: rust-lint rust-test rust-doc python-lint python-test
 bench: $(VENV)/.packages
 	$(call build,release)
 	cargo bench --workspace --exclude hypermm-bindings
-	PEERS_PYTHON="$(PEERS_PYTHON)" $(BIN)/python -m pytest benches/python -o addopts="" -ra -s --benchmark-columns=min,median,iqr,rounds
+	PEERS_PYTHON="$(PEERS_PYTHON)" $(BIN)/python -m pytest benches/python -o addopts="--import-mode=importlib" \
+		-o python_files="bench_*.py test_*.py" -ra -s --benchmark-columns=min,median,iqr,rounds
 
 verify: $(VENV)/.packages
 	$(call build,release)

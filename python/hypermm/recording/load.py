@@ -57,10 +57,6 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
         UnknownCoinError: The folder holds no such coin; lists those it holds.
         RecordingError: A file or column is missing or corrupt, a value is not finite or out of range, or time goes
             backwards; names file, column and row.
-
-    Example:
-        >>> recording = load_recording("recordings/2025-09-04", "ETH")  # doctest: +SKIP
-        >>> recording.span_s, recording.events  # doctest: +SKIP
     """
     folder = Path(path)
     if not folder.is_dir():
