@@ -6,7 +6,7 @@ use hypermm_core::accounting::ledger::{
 };
 use hypermm_core::config::EngineConfig;
 use hypermm_core::error::Result;
-use hypermm_core::estimators::volatility::{SecondGrid, Volatility};
+use hypermm_core::estimators::volatility::{GRID_SECONDS, SecondGrid, Volatility};
 use hypermm_core::event::Context;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, MarkoutTracker, Outcome, TrackedFill};
@@ -66,7 +66,7 @@ impl<'a> Account<'a> {
             mid: 0.0,
             grid: SecondGrid::default(),
             volatility: Volatility::new(config.volatility),
-            next_second_ns: TimestampNs::MIN,
+            next_second_ns: 0,
             funding_rate: 0.0,
             funding_price: 0.0,
             next_settlement_ns: NEVER,
@@ -91,14 +91,12 @@ impl<'a> Account<'a> {
     /// The mid now, after an event; also samples the account and volatility on their grids.
     #[inline]
     pub(crate) fn on_mid(&mut self, time_ns: TimestampNs, mid: f64) -> Result<()> {
+        if time_ns >= self.next_second_ns {
+            self.pass_seconds(time_ns, mid);
+        }
         if mid != self.mid {
             self.resolve(time_ns, mid)?;
             self.mid = mid;
-        }
-        if time_ns >= self.next_second_ns {
-            self.grid.push(mid);
-            self.volatility.update(&self.grid);
-            self.next_second_ns = time_ns - time_ns.rem_euclid(SECOND_NS) + SECOND_NS;
         }
         if time_ns >= self.next_sample_ns {
             self.resolve(time_ns, mid)?;
@@ -106,6 +104,22 @@ impl<'a> Account<'a> {
             self.next_sample_ns = time_ns - time_ns.rem_euclid(self.sample_ns) + self.sample_ns;
         }
         Ok(())
+    }
+
+    /// Feeds volatility the mid in force at each whole second since the last event.
+    fn pass_seconds(&mut self, time_ns: TimestampNs, mid: f64) {
+        let this_second_ns = time_ns - time_ns.rem_euclid(SECOND_NS);
+        if self.mid <= 0.0 || this_second_ns - self.next_second_ns > GRID_SECONDS as i64 * SECOND_NS {
+            self.grid.clear();
+            self.grid.push(mid);
+        } else {
+            while self.next_second_ns <= time_ns {
+                self.grid.push(self.mid);
+                self.volatility.update(&self.grid);
+                self.next_second_ns += SECOND_NS;
+            }
+        }
+        self.next_second_ns = this_second_ns + SECOND_NS;
     }
 
     fn resolve(&mut self, time_ns: TimestampNs, mid: f64) -> Result<()> {
