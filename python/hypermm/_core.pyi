@@ -38,6 +38,7 @@ __all__ = [
     "Side",
     "_Empty",
     "_panic",
+    "_quote_in_rust",
     "backtest",
     "drift_shift",
     "expected_pnl",
@@ -1417,6 +1418,9 @@ class _Empty:
     def take_3(self, _a: object, _b: object, _c: object) -> None: ...
     def take_4(self, _a: object, _b: object, _c: object, _d: object) -> None: ...
     def take_5(self, _a: object, _b: object, _c: object, _d: object, _e: object) -> None: ...
+
+def _quote_in_rust(engine: QuoteEngine, time_ns: _Time, rounds: SupportsIndex) -> None:
+    """Quotes `rounds` times without coming back to Python in between, for the benchmarks."""
 
 def _panic(message: str) -> None:
     """Panics on purpose, so that the tests can see what becomes of a panic."""

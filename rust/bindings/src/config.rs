@@ -8,6 +8,7 @@ use pyo3::types::{PyBool, PyCFunction, PyDict, PyFloat, PyInt, PyList, PyString,
 
 use crate::error::{Kind, guard, raise, refused, shown};
 
+/// Every number the engine is tuned by; frozen. `EngineConfig.fields()` is the table it comes from.
 #[pyclass(frozen, eq, name = "EngineConfig", module = "hypermm._core")]
 #[derive(Clone, PartialEq)]
 pub(crate) struct PyEngineConfig {

@@ -18,6 +18,7 @@ use crate::types::quote_status_member;
 /// Columns of a side, in the order of their caches.
 const COLUMNS: usize = 7;
 
+/// A quote cycle's answer; frozen, comparable, picklable.
 #[pyclass(frozen, name = "Decision", module = "hypermm._core")]
 pub(crate) struct PyDecision {
     pub(crate) inner: Arc<Decision>,
@@ -172,6 +173,7 @@ impl PyDecision {
     }
 }
 
+/// One side of a decision, best level first; frozen. Columns have shape ``(len(side),)``.
 #[pyclass(frozen, name = "QuoteSide", module = "hypermm._core")]
 pub(crate) struct PyQuoteSide {
     decision: Arc<Decision>,

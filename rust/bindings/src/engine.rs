@@ -20,6 +20,7 @@ use crate::input::{
 use crate::instrument::PyInstrument;
 use crate::types::{order_status, order_status_member, side, side_member};
 
+/// The quoting model of one instrument: events in, ladders out. No clock, no I/O, no randomness.
 #[pyclass(name = "QuoteEngine", module = "hypermm._core", weakref)]
 pub(crate) struct PyQuoteEngine {
     pub(crate) engine: QuoteEngine,
@@ -45,6 +46,7 @@ impl PyQuoteEngine {
         Ok(Self::new(guard(|| QuoteEngine::new(facts, config))?))
     }
 
+    /// Takes in a whole book.
     fn on_book(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
@@ -62,6 +64,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_book(now, &bid_prices, &bid_sizes, &ask_prices, &ask_sizes))
     }
 
+    /// Takes in the best bid and offer between books; None and None is an empty side.
     #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size))]
     fn on_best(
         slf: &Engine<'_>,
@@ -78,6 +81,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_best(now, bid, ask))
     }
 
+    /// Takes in one print of the public tape.
     #[pyo3(signature = (time_ns, price, size, aggressor, *, exchange_time_ns=None))]
     fn on_trade(
         slf: &Engine<'_>,
@@ -98,6 +102,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_trade(now, &trade))
     }
 
+    /// Takes in many prints, all or none; the same as `on_trade` for each.
     #[pyo3(signature = (times, prices, sizes, aggressors, *, exchange_times=None))]
     fn on_trades(
         slf: &Engine<'_>,
@@ -119,6 +124,7 @@ impl PyQuoteEngine {
         over_rows(slf.py(), times.len(), call)
     }
 
+    /// Takes in what the venue says of the contract; None is no news.
     #[pyo3(signature = (time_ns, mark_price=None, oracle_price=None, funding_rate=None, predicted_funding=None,
                         next_settlement_ns=None, open_interest=None))]
     #[expect(clippy::too_many_arguments, reason = "the venue's context has this many numbers")]
@@ -145,6 +151,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_context(now, &context))
     }
 
+    /// Takes in the state of one of our orders. Feeds order life, queue, reach censoring and the cap.
     #[pyo3(signature = (time_ns, order_id, status, side, price, remaining_size))]
     fn on_order(
         slf: &Engine<'_>,
@@ -165,6 +172,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_order(now, &order_id, status, side, price, remaining))
     }
 
+    /// Takes in a fill of ours; the position moves once for each `fill_id`.
     #[pyo3(signature = (time_ns, side, price, size, *, order_id=None, fill_id=None, fee=None))]
     #[expect(clippy::too_many_arguments, reason = "a fill has this many facts")]
     fn on_fill(
@@ -188,6 +196,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_fill(now, side, price, size, order_id.as_ref(), fill_id.as_ref(), fee))
     }
 
+    /// Replaces our position by the venue's truth.
     #[pyo3(signature = (time_ns, position, *, entry_price=None))]
     fn on_position(
         slf: &Engine<'_>,
@@ -202,6 +211,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_position(now, position, entry_price))
     }
 
+    /// Takes in the request quota (section 9); never called, requests cost nothing.
     fn on_quota(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
@@ -215,6 +225,7 @@ impl PyQuoteEngine {
         guard(|| engine.on_quota(now, remaining, last_day))
     }
 
+    /// Any outside signal joins the drift filter (section 1).
     #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
            text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
     fn observe(
@@ -232,12 +243,14 @@ impl PyQuoteEngine {
         guard(|| engine.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
     }
 
+    /// Changes the configuration between quotes; keeps all that was learned.
     fn update_config(slf: &Engine<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
         let config = config_of(config)?;
         let engine = &mut lock(slf)?.engine;
         guard(|| engine.update_config(config))
     }
 
+    /// The ladder for `time_ns`; changes nothing that a later quote returns.
     fn quote(slf: &Engine<'_>, time_ns: &Bound<'_, PyAny>) -> PyResult<PyDecision> {
         let now = self::time_ns("time_ns", time_ns)?;
         let this = &mut *lock(slf)?;
@@ -342,6 +355,7 @@ impl PyQuoteEngine {
         Ok(values)
     }
 
+    /// An engine of its own with the same state.
     fn copy(slf: &Engine<'_>) -> PyResult<Self> {
         Ok(Self::new(read(slf)?.engine.clone()))
     }
@@ -354,12 +368,14 @@ impl PyQuoteEngine {
         Self::copy(slf)
     }
 
+    /// All learned state as versioned bytes.
     fn snapshot<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let this = read(slf)?;
         let bytes = guard(|| Ok(this.engine.snapshot()))?;
         Ok(PyBytes::new(slf.py(), &bytes))
     }
 
+    /// An engine that goes on as if never stopped, bit for bit; `config` replaces the stored one.
     #[classmethod]
     #[pyo3(signature = (state, *, config=None))]
     fn restore(
@@ -483,33 +499,5 @@ fn best_level(
         (false, false) => Ok(Some((number(fields[0], price)?, number(fields[1], size)?))),
         (true, false) => Err(invalid_input(fields[0], price, "a number, or None together with the size", "")),
         (false, true) => Err(invalid_input(fields[1], size, "a number, or None together with the price", "")),
-    }
-}
-
-/// Methods that do nothing but take arguments: what a call costs at least, for the benchmarks.
-#[pyclass(frozen, name = "_Empty", module = "hypermm._core")]
-pub(crate) struct PyEmpty;
-
-#[pymethods]
-impl PyEmpty {
-    #[new]
-    fn new() -> Self {
-        Self
-    }
-
-    fn take_1(&self, _a: &Bound<'_, PyAny>) {}
-
-    fn take_3(&self, _a: &Bound<'_, PyAny>, _b: &Bound<'_, PyAny>, _c: &Bound<'_, PyAny>) {}
-
-    fn take_4(&self, _a: &Bound<'_, PyAny>, _b: &Bound<'_, PyAny>, _c: &Bound<'_, PyAny>, _d: &Bound<'_, PyAny>) {}
-
-    fn take_5(
-        &self,
-        _a: &Bound<'_, PyAny>,
-        _b: &Bound<'_, PyAny>,
-        _c: &Bound<'_, PyAny>,
-        _d: &Bound<'_, PyAny>,
-        _e: &Bound<'_, PyAny>,
-    ) {
     }
 }

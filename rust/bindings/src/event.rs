@@ -22,6 +22,7 @@ enum Owned {
     Account(AccountEvent),
 }
 
+/// What a backtest hands to a strategy: one event of the market or of our account; frozen.
 #[pyclass(frozen, name = "Event", module = "hypermm._core")]
 pub(crate) struct PyEvent {
     time_ns: i64,

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::error::guard;
 use crate::input::{count, number, text};
 
+/// Facts of one perpetual contract, as the venue publishes them; frozen.
 #[pyclass(frozen, eq, name = "Instrument", module = "hypermm._core")]
 #[derive(Clone, PartialEq)]
 pub(crate) struct PyInstrument {

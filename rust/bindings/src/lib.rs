@@ -2,6 +2,7 @@
 
 mod access;
 mod backtest;
+mod bench;
 mod config;
 mod decision;
 
@@ -30,7 +31,6 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<decision::PyDecision>()?;
     module.add_class::<engine::PyOpenOrder>()?;
     module.add_class::<engine::PyQuoteEngine>()?;
-    module.add_class::<engine::PyEmpty>()?;
     module.add_class::<estimators::drift::PyDriftFilter>()?;
     module.add_class::<estimators::flow::PyDirectionalFlow>()?;
     module.add_class::<estimators::depth_decay::PyDepthDecay>()?;
@@ -40,5 +40,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<result::PyBacktestResult>()?;
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
     module.add_function(wrap_pyfunction!(recording::synthetic_session, module)?)?;
+    module.add_class::<bench::PyEmpty>()?;
+    module.add_function(wrap_pyfunction!(bench::_quote_in_rust, module)?)?;
     module.add_function(wrap_pyfunction!(error::_panic, module)?)
 }

@@ -34,6 +34,7 @@ fn each(
     Ok(frozen_array(py, &results))
 }
 
+/// The inventory penalty R(x) = N·γ₀·v·s_a·x·(1 + βx²), its potential and inverse (section 3); frozen.
 #[pyclass(frozen, eq, name = "InventoryRisk", module = "hypermm._core")]
 #[derive(PartialEq)]
 pub(crate) struct PyInventoryRisk {
@@ -89,6 +90,7 @@ impl PyInventoryRisk {
         each("x", x, |x| require_finite("x", x).map(|()| self.risk.slope(x)))
     }
 
+    /// The horizon τ, s, of GLFT: (1/σ)·√((1 + γ₀/k)^(1 + k/γ₀)/(2kLγ₀)), within the bounds.
     #[staticmethod]
     #[pyo3(signature = (volatility, bid_decay, ask_decay, bid_intensity, ask_intensity, risk_aversion, *,
                         minimum_s=None, maximum_s=None),
@@ -114,6 +116,7 @@ impl PyInventoryRisk {
         guard(|| standalone::two_sided_horizon(volatility, decays, intensities, aversion, minimum_s, maximum_s))
     }
 
+    /// (a, s_a): the closed form holds within 2 % for a ≤ 0.2; s_a corrects beyond.
     #[staticmethod]
     fn validity(
         volatility: &Bound<'_, PyAny>,
@@ -143,6 +146,7 @@ impl PyInventoryRisk {
     }
 }
 
+/// (1/γ₀)·ln(1 + γ₀/k), bps (Guéant, Lehalle and Fernandez-Tapia 2013): both arguments 1/bps, above 0.
 #[pyfunction]
 pub(crate) fn glft_half_spread(risk_aversion: &Bound<'_, PyAny>, depth_decay: &Bound<'_, PyAny>) -> PyResult<f64> {
     let aversion = number("risk_aversion", risk_aversion)?;
@@ -150,6 +154,7 @@ pub(crate) fn glft_half_spread(risk_aversion: &Bound<'_, PyAny>, depth_decay: &B
     guard(|| reservation::glft_half_spread(aversion, decay))
 }
 
+/// F = ln(Λ_a/Λ_b)/(k_a + k_b)/(1 + τ/τ_f), bps, within ± half the GLFT half-spread (section 4).
 #[pyfunction]
 #[pyo3(signature = (sell_rate, buy_rate, bid_decay, ask_decay, risk_aversion, horizon_s, *, memory_s=None),
        text_signature = "(sell_rate, buy_rate, bid_decay, ask_decay, risk_aversion, horizon_s, *, memory_s=120.0)")]
@@ -172,6 +177,7 @@ pub(crate) fn flow_shift(
     guard(|| reservation::checked_flow_shift(sell, buy, bid, ask, aversion, horizon, memory))
 }
 
+/// D = μ̂·τ/(1 + κ_μ·τ), bps (section 4): drift bps/s, κ_μ 1/s, τ s.
 #[pyfunction]
 pub(crate) fn drift_shift(
     drift: &Bound<'_, PyAny>,
@@ -189,6 +195,7 @@ pub(crate) fn drift_shift(
     })
 }
 
+/// Probability of a fill within the order's life, 1e-4 to 1 (section 5).
 #[pyfunction]
 #[pyo3(signature = (depth_bps, volatility, life_s, intensity, depth_decay, *, queue_factor=None),
        text_signature = "(depth_bps, volatility, life_s, intensity, depth_decay, *, queue_factor=1.0)")]
@@ -210,6 +217,7 @@ pub(crate) fn fill_probability(
     })
 }
 
+/// Expected PnL of one contract quoted `depth_bps` from mid, bps (section 5).
 #[pyfunction]
 #[pyo3(signature = (depth_bps, side, *, drift_shift, carry, flow_shift, costs, fill_probability, penalty))]
 #[expect(clippy::too_many_arguments, reason = "the formula's own arguments")]
@@ -235,6 +243,7 @@ pub(crate) fn expected_pnl(
     each("depth_bps", depth_bps, |depth| terms.expected_pnl(depth, side))
 }
 
+/// Contracts worth trading at a gross margin: from x to R⁻¹(±m), clamped to the cap (section 5).
 #[pyfunction]
 pub(crate) fn optimal_size(
     margin_bps: &Bound<'_, PyAny>,
@@ -253,6 +262,7 @@ pub(crate) fn optimal_size(
     each("margin_bps", margin_bps, |margin| standalone::optimal_size(margin, side, x, &risk, cap))
 }
 
+/// Levels that landed on one price become one; its cumulative size is the largest so far.
 #[pyfunction]
 pub(crate) fn merge_levels(
     py: Python<'_>,

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use crate::decision::frozen_array;
 use crate::recording::frozen_rows;
 
+/// Columns of a run and its numbers; frozen, comparable to the bit, picklable. Arrays are read-only.
 #[pyclass(frozen, name = "BacktestResult", module = "hypermm._core")]
 pub(crate) struct PyBacktestResult {
     fills: Py<PyDict>,

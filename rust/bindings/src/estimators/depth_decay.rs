@@ -41,6 +41,7 @@ impl DecayState {
     }
 }
 
+/// How fast aggressive flow of one side thins with depth: λ(δ) = A·exp(−k·δ) (section 2).
 #[pyclass(name = "DepthDecay", module = "hypermm._core")]
 pub(crate) struct PyDepthDecay(DecayState);
 
@@ -60,6 +61,7 @@ impl PyDepthDecay {
         Ok(Self(guard(|| DecayState::begun([depth_decay, arrival_rate, half_life_s]))?))
     }
 
+    /// Adds one aggressor event.
     #[pyo3(signature = (time_ns, reach_bps, threshold_bps, *, censored=None),
            text_signature = "($self, time_ns, reach_bps, threshold_bps, *, censored=False)")]
     fn update(
@@ -124,35 +126,41 @@ impl PyDepthDecay {
         Ok(read(slf)?.0.posterior.confidence())
     }
 
+    /// Λ₀: rate of events beyond the threshold, 1/s.
     fn rate(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<f64> {
         let now = self::time_ns("time_ns", time_ns)?;
         let this = read(slf)?;
         guard(|| in_order(this.0.last_ns, now).map(|()| this.0.posterior.rate(now)))
     }
 
+    /// A = Λ₀·exp(k·d₀), 1/s.
     fn intensity_at_mid(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<f64> {
         let now = self::time_ns("time_ns", time_ns)?;
         let this = read(slf)?;
         guard(|| in_order(this.0.last_ns, now).map(|()| this.0.posterior.intensity_at_mid(now)))
     }
 
+    /// Back to the prior.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let state = &mut lock(slf)?.0;
         *state = guard(|| DecayState::begun(state.priors))?;
         Ok(())
     }
 
+    /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let this = read(slf)?;
         Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
     }
 
+    /// The estimator of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
         let bytes = state_bytes(state)?;
         Ok(Self(guard(|| open(KIND, "DepthDecay", bytes))?))
     }
 
+    /// An estimator of its own with the same state.
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Self> {
         Ok(Self(read(slf)?.0.clone()))
     }

@@ -23,6 +23,7 @@ struct DriftState {
     fusion: FeatureFusion,
 }
 
+/// Scalar Kalman filter of an OU drift, exact for any gap between times (section 1).
 #[pyclass(name = "DriftFilter", module = "hypermm._core")]
 pub(crate) struct PyDriftFilter(DriftState);
 
@@ -41,12 +42,14 @@ impl PyDriftFilter {
         Ok(Self(DriftState { filter, fusion: FeatureFusion::default() }))
     }
 
+    /// Steps to `time_ns`: mean ← φ·mean, P ← φ²P + P∞(1 − φ²), φ = exp(−κ_μ·dt).
     fn predict(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let filter = &mut lock(slf)?.0.filter;
         guard(|| filter.predict(now))
     }
 
+    /// Steps to `time_ns` and takes in drift = μ + noise; `variance` (bps/s)², above 0.
     #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
            text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
     fn observe(
@@ -64,6 +67,7 @@ impl PyDriftFilter {
         guard(|| filter.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
     }
 
+    /// `observe` for each row of columns of shape (n,), all or none.
     #[pyo3(signature = (times_ns, drifts, variances, *, name=None),
            text_signature = "($self, times_ns, drifts, variances, *, name='external')")]
     fn observe_many(
@@ -92,6 +96,7 @@ impl PyDriftFilter {
         })
     }
 
+    /// Whitens slow, correlated features, fuses them by generalized least squares, takes in the one result.
     #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, name=None),
            text_signature = "($self, time_ns, values, covariance, noise_memory_s, *, name='features')")]
     fn observe_features(
@@ -167,12 +172,14 @@ impl PyDriftFilter {
         Ok(by_source)
     }
 
+    /// Expected displacement μ̂·T(h), bps, T(h) = (1 − exp(−κ_μ·h))/κ_μ.
     fn displacement(slf: &Bound<'_, Self>, horizon_s: &Bound<'_, PyAny>) -> PyResult<f64> {
         let horizon = number("horizon_s", horizon_s)?;
         let this = read(slf)?;
         guard(|| require_non_negative("horizon_s", horizon).map(|()| this.0.filter.displacement(horizon)))
     }
 
+    /// Variance v(h) of the displacement, bps²; `volatility` in bps/√s.
     fn displacement_variance(
         slf: &Bound<'_, Self>,
         horizon_s: &Bound<'_, PyAny>,
@@ -188,6 +195,7 @@ impl PyDriftFilter {
         })
     }
 
+    /// Back to the prior.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let state = &mut lock(slf)?.0;
         state.filter.reset();
@@ -195,17 +203,20 @@ impl PyDriftFilter {
         Ok(())
     }
 
+    /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let this = read(slf)?;
         Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
     }
 
+    /// The filter of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
         let bytes = state_bytes(state)?;
         Ok(Self(guard(|| open(KIND, "DriftFilter", bytes))?))
     }
 
+    /// A filter of its own with the same state.
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Self> {
         Ok(Self(read(slf)?.0.clone()))
     }

@@ -38,6 +38,7 @@ impl FlowState {
     }
 }
 
+/// Rates of aggressor events by side, bias-corrected from the first second (section 2).
 #[pyclass(name = "DirectionalFlow", module = "hypermm._core")]
 pub(crate) struct PyDirectionalFlow(FlowState);
 
@@ -59,6 +60,7 @@ impl PyDirectionalFlow {
         Ok(Self(guard(|| FlowState::begun(arrival_rate, window_s))?))
     }
 
+    /// Counts one aggressor event.
     fn update(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>, aggressor: &Bound<'_, PyAny>) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let aggressor = side("aggressor", aggressor)?;
@@ -71,6 +73,7 @@ impl PyDirectionalFlow {
         })
     }
 
+    /// `update` for each row, all or none.
     fn update_many(slf: &Bound<'_, Self>, times_ns: &Bound<'_, PyAny>, aggressors: &Bound<'_, PyAny>) -> PyResult<()> {
         let times_ns = times("times_ns", times_ns)?;
         let aggressors = sides("aggressors", aggressors)?;
@@ -91,39 +94,47 @@ impl PyDirectionalFlow {
         })
     }
 
+    /// (Λ_b: sells hitting bids, Λ_a: buys lifting asks), 1/s.
     fn rates(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
         Self::reading(slf, time_ns).map(|at| (at.sell_rate, at.buy_rate))
     }
 
+    /// (Λ_b − Λ_a)/(Λ_b + Λ_a), −1 to 1, + when sells dominate.
     fn imbalance(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<f64> {
         Self::reading(slf, time_ns).map(|at| at.imbalance())
     }
 
+    /// |imbalance| above the noise of balanced flow, 0 to 1.
     fn informed_fraction(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<f64> {
         Self::reading(slf, time_ns).map(|at| at.informed_fraction())
     }
 
+    /// One-sided parts of the informed fraction: against our bids, against our asks.
     fn toxicity(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<(f64, f64)> {
         Self::reading(slf, time_ns).map(|at| at.toxicity())
     }
 
+    /// Back to the prior.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let state = &mut lock(slf)?.0;
         *state = guard(|| FlowState::begun(state.arrival_rate, state.window_s))?;
         Ok(())
     }
 
+    /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let this = read(slf)?;
         Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
     }
 
+    /// The estimator of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
         let bytes = state_bytes(state)?;
         Ok(Self(guard(|| open(KIND, "DirectionalFlow", bytes))?))
     }
 
+    /// An estimator of its own with the same state.
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Self> {
         Ok(Self(read(slf)?.0.clone()))
     }

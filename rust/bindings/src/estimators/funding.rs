@@ -32,6 +32,7 @@ impl FundingState {
     }
 }
 
+/// Forecast of the next funding rate and the carry of discrete settlements (section 6).
 #[pyclass(name = "FundingForecast", module = "hypermm._core")]
 pub(crate) struct PyFundingForecast(FundingState);
 
@@ -56,6 +57,7 @@ impl PyFundingForecast {
         Ok(Self(guard(|| FundingState::begun(interval_s))?))
     }
 
+    /// Takes in news; None is no news. Rates are fractions per interval, + = longs pay.
     #[pyo3(signature = (time_ns, funding_rate=None, predicted_funding=None, next_settlement_ns=None))]
     fn update(
         slf: &Bound<'_, Self>,
@@ -79,10 +81,12 @@ impl PyFundingForecast {
         })
     }
 
+    /// Forecast f̂ of the rate charged at the next settlement, bps; 0 before any news.
     fn forecast_bps(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>) -> PyResult<f64> {
         Self::at(slf, time_ns, |forecast, now| Ok(forecast.forecast_bps(now)))
     }
 
+    /// N(τ) = exp(−s/τ)/(1 − exp(−I/τ)): settlements in an exponential holding time of mean `horizon_s`.
     fn expected_settlements(
         slf: &Bound<'_, Self>,
         time_ns: &Bound<'_, PyAny>,
@@ -94,6 +98,7 @@ impl PyFundingForecast {
         })
     }
 
+    /// C = f̂·N(τ), bps: what holding one more contract costs, negative when it earns.
     fn carry_bps(slf: &Bound<'_, Self>, time_ns: &Bound<'_, PyAny>, horizon_s: &Bound<'_, PyAny>) -> PyResult<f64> {
         let horizon = number("horizon_s", horizon_s)?;
         Self::at(slf, time_ns, |forecast, now| {
@@ -106,23 +111,27 @@ impl PyFundingForecast {
         Self::at(slf, time_ns, |forecast, now| Ok(forecast.z_score(now)))
     }
 
+    /// Back to before any news.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let state = &mut lock(slf)?.0;
         *state = guard(|| FundingState::begun(state.interval_s))?;
         Ok(())
     }
 
+    /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
         let this = read(slf)?;
         Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
     }
 
+    /// The forecast of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
         let bytes = state_bytes(state)?;
         Ok(Self(guard(|| open(KIND, "FundingForecast", bytes))?))
     }
 
+    /// A forecast of its own with the same state.
     fn copy(slf: &Bound<'_, Self>) -> PyResult<Self> {
         Ok(Self(read(slf)?.0.clone()))
     }
