@@ -72,6 +72,22 @@ fn quote(criterion: &mut Criterion) {
     }
 }
 
+/// A print before each quote: nothing of the last cycle can be used again. The print's own cost is measured beside it.
+fn quote_after_print(criterion: &mut Criterion) {
+    let trade = Trade { price: 4269.0, size: 0.5, aggressor: Side::Buy, exchange_time_ns: None };
+    let mut decision = Decision::default();
+    let mut engine = warmed(8);
+    let mut now = 600_100 * MS;
+    criterion.bench_function("print_and_quote_8_levels_a_side", |bencher| {
+        bencher.iter(|| {
+            now += 1000;
+            engine.on_trade(now, &trade).unwrap();
+            engine.quote(black_box(now), &mut decision).unwrap();
+            black_box(decision.bids.prices[0])
+        });
+    });
+}
+
 fn events(criterion: &mut Criterion) {
     let mut engine = warmed(8);
     let mut now = 600_100 * MS;
@@ -124,6 +140,6 @@ criterion_group! {
     config = Criterion::default()
         .measurement_time(std::time::Duration::from_secs(2))
         .warm_up_time(std::time::Duration::from_millis(500));
-    targets = quote, events, drift
+    targets = quote, quote_after_print, events, drift
 }
 criterion_main!(benches);
