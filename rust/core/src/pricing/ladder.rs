@@ -167,7 +167,11 @@ fn price_levels<const W: usize>(
     let lowest = mid_units * DEEPEST_SHARE;
     let highest = mid_units / DEEPEST_SHARE;
     let mut merged = Merged { len: 0, units: [0; W], inner: [0; W], outer: [0; W] };
-    for i in 0..levels {
+    let mut last = i64::MIN;
+    for i in 0..W {
+        if i >= levels {
+            break;
+        }
         let mut rounded = lanes.rounded[i];
         if !(rounded > decade.low && rounded < decade.high) {
             // Another increment holds here: this level is rounded on its own.
@@ -182,15 +186,20 @@ fn price_levels<const W: usize>(
             break;
         }
         let units = rounded as i64;
-        if merged.len > 0 && merged.units[merged.len - 1] == units {
+        if units == last {
             merged.outer[merged.len - 1] = i as u8;
-        } else {
-            merged.units[merged.len] = units;
-            merged.inner[merged.len] = i as u8;
-            merged.outer[merged.len] = i as u8;
-            lanes.price[merged.len] = rounded;
-            merged.len += 1;
+            continue;
         }
+        last = units;
+        let slot = merged.len;
+        if slot >= W {
+            break;
+        }
+        merged.units[slot] = units;
+        merged.inner[slot] = i as u8;
+        merged.outer[slot] = i as u8;
+        lanes.price[slot] = rounded;
+        merged.len = slot + 1;
     }
     merged
 }
@@ -224,7 +233,10 @@ fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &Merged<W>, lanes
     let (book, sizes) = (inputs.book.units(), inputs.book.sizes());
     let buys = inputs.side == Side::Buy;
     let mut place = 0;
-    for i in 0..merged.len {
+    for i in 0..W {
+        if i >= merged.len {
+            break;
+        }
         let units = merged.units[i];
         lanes.cap[i] = (f64::from(merged.outer[i]) + 1.0) * inputs.clip;
         lanes.request_weight[i] = request_weight(inputs, merged.inner[i]);
@@ -318,26 +330,92 @@ fn emit<const W: usize>(
     let held = if side == Side::Buy { inputs.position.0 } else { -inputs.position.0 };
     let cap = instrument.floor_lots(inputs.max_position).0;
     let live: i64 = inputs.own_orders.iter().filter(|order| order.side == side).map(|order| order.remaining.0).sum();
-    let mut room = cap.saturating_sub(held).saturating_sub(live).max(0);
-    let closing = (-held).max(0);
+    let mut orders = Orders {
+        inputs,
+        lanes,
+        merged,
+        quotes,
+        room: cap.saturating_sub(held).saturating_sub(live).max(0),
+        closing: (-held).max(0),
+        emitted: 0,
+        capped: false,
+    };
     let size_scale = instrument.size_scale();
     let minimum = instrument.min_notional();
-    let mut emitted = 0_i64;
+    let mut curve = 0.0;
+    let mut last_emitted = 0;
+    for i in 0..W {
+        if i >= merged.len {
+            break;
+        }
+        curve = larger(curve, lanes.cumulative[i]);
+        let lots = instrument.floor_lots(curve).0 - orders.emitted;
+        if lots > 0 && orders.place(i, lots, size_scale, minimum) {
+            last_emitted = i + 1;
+        }
+    }
+    let left = instrument.floor_lots(curve).0 - orders.emitted;
+    if left > 0 && orders.emitted < orders.closing && last_emitted != merged.len {
+        close_remainder(instrument, &mut orders);
+    }
+    binding.cap |= orders.capped;
+}
 
-    let mut place = |i: usize, lots: i64, emitted: &mut i64| -> bool {
-        let kept = if inputs.own_orders.is_empty() { 0 } else { kept_lots(inputs, merged.units[i]) };
-        // What stands at this price is counted as live already; only what is added needs room.
-        let allowed = lots.min(kept.saturating_add(room));
-        binding.cap |= allowed < lots;
-        let size = allowed as f64 / size_scale;
-        let closes_all = allowed == closing && *emitted == 0;
-        if allowed <= 0 || (size * lanes.price[i] < minimum && !closes_all) {
+/// A closing remainder is raised to the venue's minimum while it stays within the position, else one order closes all.
+#[cold]
+#[inline(never)]
+fn close_remainder<const W: usize>(instrument: &Instrument, orders: &mut Orders<'_, W>) {
+    let (size_scale, minimum) = (instrument.size_scale(), instrument.min_notional());
+    let last = orders.merged.len - 1;
+    let raised = minimum_lots(instrument, orders.lanes.price[last]);
+    if orders.emitted + raised <= orders.closing {
+        orders.place(last, raised, size_scale, minimum);
+    } else if orders.emitted == 0 {
+        orders.place(last, orders.closing, size_scale, 0.0);
+    }
+}
+
+/// One side's orders as they are laid down, best first.
+struct Orders<'a, const W: usize> {
+    inputs: &'a SideInputs<'a>,
+    lanes: &'a Lanes<W>,
+    merged: &'a Merged<W>,
+    quotes: &'a mut QuoteSide,
+    /// Lots that may still be added before the cap.
+    room: i64,
+    /// Lots that close the position on this side.
+    closing: i64,
+    emitted: i64,
+    capped: bool,
+}
+
+impl<const W: usize> Orders<'_, W> {
+    /// Lays down an order of `lots` at distinct price `i`, cut to the cap; false when what is left is worth less than `minimum`.
+    #[inline(always)]
+    fn place(&mut self, i: usize, lots: i64, size_scale: f64, minimum: f64) -> bool {
+        let slot = self.quotes.len;
+        if i >= W || slot >= MAX_LEVELS {
             return false;
         }
-        room -= (allowed - kept).max(0);
-        *emitted += allowed;
-        let slot = quotes.len;
-        quotes.price_units[slot] = Price(merged.units[i]);
+        let (lanes, quotes) = (self.lanes, &mut *self.quotes);
+        let units = self.merged.units[i];
+        let kept = if self.inputs.own_orders.is_empty() { 0 } else { kept_lots(self.inputs, units) };
+        let size = lots as f64 / size_scale;
+        if size * lanes.price[i] < minimum {
+            return false;
+        }
+        // What stands at this price is counted as live already; only what is added needs room.
+        let allowed = lots.min(kept.saturating_add(self.room));
+        let size = if allowed == lots { size } else { allowed as f64 / size_scale };
+        if allowed < lots {
+            self.capped = true;
+            if allowed <= 0 || size * lanes.price[i] < minimum {
+                return false;
+            }
+        }
+        self.room = self.room.saturating_sub(allowed.saturating_sub(kept).max(0));
+        self.emitted = self.emitted.saturating_add(allowed);
+        quotes.price_units[slot] = Price(units);
         quotes.lots[slot] = Lots(allowed);
         quotes.prices[slot] = lanes.price[i];
         quotes.sizes[slot] = size;
@@ -345,32 +423,10 @@ fn emit<const W: usize>(
         quotes.fill_probability[slot] = lanes.probability[i];
         quotes.expected_edge_bps[slot] = lanes.edge[i];
         quotes.expected_pnl_bps[slot] = lanes.pnl[i];
-        quotes.reduce_only[slot] = *emitted <= closing;
-        quotes.ladder_index[slot] = merged.inner[i];
-        quotes.len += 1;
+        quotes.reduce_only[slot] = self.emitted <= self.closing;
+        quotes.ladder_index[slot] = self.merged.inner[i];
+        quotes.len = slot + 1;
         true
-    };
-
-    let mut curve = 0.0;
-    let mut last_emitted = 0;
-    for i in 0..merged.len {
-        curve = larger(curve, lanes.cumulative[i]);
-        let lots = instrument.floor_lots(curve).0 - emitted;
-        let worth_it = lots > 0 && lots as f64 / size_scale * lanes.price[i] >= minimum;
-        if worth_it && place(i, lots, &mut emitted) {
-            last_emitted = i + 1;
-        }
-    }
-    let left = instrument.floor_lots(curve).0 - emitted;
-    if left > 0 && emitted < closing && last_emitted != merged.len {
-        // A closing remainder is raised to the venue's minimum while it stays within the position, else one order closes all.
-        let last = merged.len - 1;
-        let raised = minimum_lots(instrument, lanes.price[last]);
-        if emitted + raised <= closing {
-            place(last, raised, &mut emitted);
-        } else if emitted == 0 {
-            place(last, closing, &mut emitted);
-        }
     }
 }
 
