@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::online::decayed::effective_elapsed_s;
 use crate::online::lanes::{exp, larger, smaller};
 use crate::types::{TimestampNs, seconds_between};
 
@@ -41,7 +40,10 @@ pub struct DepthDecay {
     time_constant_s: f64,
     evidence: Evidence,
     threshold_bps: f64,
-    start_ns: Option<TimestampNs>,
+    // Λ_prior·e^{−k_prior·d₀}, kept so that reading the rate needs no exponential of it.
+    prior_beyond: f64,
+    // e^{−elapsed/T}: fades with the evidence.
+    unseen: f64,
     last_ns: Option<TimestampNs>,
 }
 
@@ -55,7 +57,8 @@ impl DepthDecay {
             time_constant_s: half_life_s / std::f64::consts::LN_2,
             evidence: Evidence::default(),
             threshold_bps: 0.0,
-            start_ns: None,
+            prior_beyond: larger(arrival_rate, MIN_INTENSITY),
+            unseen: 1.0,
             last_ns: None,
         }
     }
@@ -63,8 +66,7 @@ impl DepthDecay {
     /// Begins counting elapsed time; later calls change nothing.
     #[inline]
     pub fn start(&mut self, now_ns: TimestampNs) {
-        if self.start_ns.is_none() {
-            self.start_ns = Some(now_ns);
+        if self.last_ns.is_none() {
             self.last_ns = Some(now_ns);
         }
     }
@@ -73,16 +75,23 @@ impl DepthDecay {
     pub fn set_prior(&mut self, depth_decay: f64, half_life_s: f64) {
         self.prior_decay = depth_decay;
         self.time_constant_s = half_life_s / std::f64::consts::LN_2;
+        self.refresh_prior();
     }
 
-    /// Takes in the rate the prior of Λ₀ is made of.
-    pub fn set_prior_rate(&mut self, arrival_rate: f64) {
+    /// Takes in the rate the prior of Λ₀ is made of and the threshold d₀ in force.
+    pub fn set_market(&mut self, arrival_rate: f64, threshold_bps: f64) {
         self.prior_rate = arrival_rate;
+        self.set_threshold(threshold_bps);
     }
 
     /// Takes in the threshold d₀ in force.
     pub fn set_threshold(&mut self, threshold_bps: f64) {
         self.threshold_bps = threshold_bps;
+        self.refresh_prior();
+    }
+
+    fn refresh_prior(&mut self) {
+        self.prior_beyond = larger(self.prior_rate * exp(-self.prior_decay * self.threshold_bps), MIN_INTENSITY);
     }
 
     /// Adds one whole event.
@@ -101,6 +110,7 @@ impl DepthDecay {
             self.evidence.shape *= decay;
             self.evidence.excess_bps *= decay;
             self.evidence.events *= decay;
+            self.unseen *= decay;
             self.last_ns = Some(now_ns);
         }
         self.evidence.shape = larger(self.evidence.shape + after.shape - before.shape, 0.0);
@@ -119,13 +129,12 @@ impl DepthDecay {
     /// Λ₀: rate of events beyond d₀, 1/s.
     #[must_use]
     pub fn rate(&self, now_ns: TimestampNs) -> f64 {
-        let elapsed = self.start_ns.map_or(0.0, |start| seconds_between(start, now_ns).max(0.0));
-        let seen = effective_elapsed_s(elapsed, self.time_constant_s);
-        let fade = self.last_ns.map_or(1.0, |last| {
-            if now_ns > last { exp(-seconds_between(last, now_ns) / self.time_constant_s) } else { 1.0 }
-        });
-        let prior = self.prior_rate * exp(-self.prior_decay * self.threshold_bps);
-        (PRIOR_EVENTS + self.evidence.events * fade) / (PRIOR_EVENTS / larger(prior, MIN_INTENSITY) + seen)
+        let fade = match self.last_ns {
+            Some(last) if now_ns > last => exp(-seconds_between(last, now_ns) / self.time_constant_s),
+            _ => 1.0,
+        };
+        let seen = self.time_constant_s * (1.0 - self.unseen * fade);
+        (PRIOR_EVENTS + self.evidence.events * fade) / (PRIOR_EVENTS / self.prior_beyond + seen)
     }
 
     /// A = Λ₀·e^{k·d₀}, 1/s: the intensity extrapolated to the mid, at least 1/6000.

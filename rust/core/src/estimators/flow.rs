@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::online::decayed::{DecayedSum, effective_elapsed_s};
-use crate::types::{Side, TimestampNs, seconds_between};
+use crate::online::decayed::DecayedPair;
+use crate::types::{Side, TimestampNs};
 
 // The prior of a window weighs four events; the coin's own hourly rate starts from the config's with the weight of one.
 const WINDOW_PRIOR_EVENTS: f64 = 4.0;
@@ -61,9 +61,8 @@ fn above_floor(value: f64, floor: f64) -> f64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DirectionalFlow {
     arrival_rate: f64,
-    start_ns: Option<TimestampNs>,
-    hour: DecayedSum,
-    windows: Vec<[DecayedSum; 2]>,
+    hour: DecayedPair,
+    windows: Vec<DecayedPair>,
     events: u64,
 }
 
@@ -73,9 +72,8 @@ impl DirectionalFlow {
     pub fn new(arrival_rate: f64, windows_s: &[f64]) -> Self {
         Self {
             arrival_rate,
-            start_ns: None,
-            hour: DecayedSum::new(HOUR_S),
-            windows: windows_s.iter().map(|window| [DecayedSum::new(*window), DecayedSum::new(*window)]).collect(),
+            hour: DecayedPair::new(HOUR_S),
+            windows: windows_s.iter().map(|window| DecayedPair::new(*window)).collect(),
             events: 0,
         }
     }
@@ -83,8 +81,9 @@ impl DirectionalFlow {
     /// Begins counting elapsed time; later calls change nothing.
     #[inline]
     pub fn start(&mut self, now_ns: TimestampNs) {
-        if self.start_ns.is_none() {
-            self.start_ns = Some(now_ns);
+        self.hour.start(now_ns);
+        for window in &mut self.windows {
+            window.start(now_ns);
         }
     }
 
@@ -97,10 +96,10 @@ impl DirectionalFlow {
     #[inline]
     pub fn update(&mut self, now_ns: TimestampNs, aggressor: Side) {
         self.start(now_ns);
-        self.hour.add(now_ns, 1.0);
         let place = aggressor.opposite().index();
+        self.hour.add(now_ns, place, 1.0);
         for window in &mut self.windows {
-            window[place].add(now_ns, 1.0);
+            window.add(now_ns, place, 1.0);
         }
         self.events += 1;
     }
@@ -111,15 +110,11 @@ impl DirectionalFlow {
         self.events
     }
 
-    fn elapsed_s(&self, now_ns: TimestampNs) -> f64 {
-        self.start_ns.map_or(0.0, |start| seconds_between(start, now_ns).max(0.0))
-    }
-
     /// Λ_prior: the coin's own rate of the last hour a side, pooled over sides, 1/s.
     #[must_use]
     pub fn pooled_rate(&self, now_ns: TimestampNs) -> f64 {
-        let seen = effective_elapsed_s(self.elapsed_s(now_ns), HOUR_S);
-        (HOUR_PRIOR_EVENTS + self.hour.value(now_ns)) / (HOUR_PRIOR_EVENTS / self.arrival_rate + 2.0 * seen)
+        let (sums, seen) = self.hour.at(now_ns);
+        (HOUR_PRIOR_EVENTS + sums[0] + sums[1]) / (HOUR_PRIOR_EVENTS / self.arrival_rate + 2.0 * seen)
     }
 
     /// Λ_s = (4 + Σe^{−(t − t_i)/T})/(4/Λ_prior + T(1 − e^{−(t − t₀)/T})) of one window.
@@ -131,13 +126,13 @@ impl DirectionalFlow {
     /// [`DirectionalFlow::reading`] with a pooled rate at hand.
     #[must_use]
     pub fn reading_with(&self, window: usize, now_ns: TimestampNs, pooled_rate: f64) -> FlowReading {
-        let Some(sums) = self.windows.get(window) else {
+        let Some(window) = self.windows.get(window) else {
             return FlowReading { sell_rate: pooled_rate, buy_rate: pooled_rate, effective_events: 0.0 };
         };
-        let seen = effective_elapsed_s(self.elapsed_s(now_ns), sums[0].time_constant_s());
+        let (sums, seen) = window.at(now_ns);
         let exposure = WINDOW_PRIOR_EVENTS / pooled_rate + seen;
-        let sell_rate = (WINDOW_PRIOR_EVENTS + sums[0].value(now_ns)) / exposure;
-        let buy_rate = (WINDOW_PRIOR_EVENTS + sums[1].value(now_ns)) / exposure;
+        let sell_rate = (WINDOW_PRIOR_EVENTS + sums[0]) / exposure;
+        let buy_rate = (WINDOW_PRIOR_EVENTS + sums[1]) / exposure;
         FlowReading { sell_rate, buy_rate, effective_events: 2.0 * (sell_rate + buy_rate) * seen }
     }
 }

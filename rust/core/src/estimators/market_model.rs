@@ -15,7 +15,7 @@ use super::volatility::{SecondGrid, Volatility};
 use crate::config::EngineConfig;
 use crate::error::Result;
 use crate::event::Context;
-use crate::online::decayed::DecayedSum;
+use crate::online::decayed::DecayedPair;
 use crate::online::median::RollingMedian;
 use crate::state::tape::{AggressorEvent, TapeChange};
 use crate::types::{BPS, Side, TimestampNs, seconds_between};
@@ -98,13 +98,6 @@ struct FillObservation {
     noise: f64,
 }
 
-/// Mean size of aggressor events on one side.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct EventSize {
-    sum: DecayedSum,
-    count: DecayedSum,
-}
-
 /// Estimates at one moment; pairs are (bid, ask).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimates {
@@ -137,7 +130,8 @@ pub struct MarketModel {
     flow: DirectionalFlow,
     decays: [DepthDecay; 2],
     reaches: [ReachTracker; 2],
-    event_sizes: [EventSize; 2],
+    // Contracts and events; their ratio is the mean size of an aggressor event.
+    event_sizes: [DecayedPair; 2],
     half_spreads: RollingMedian,
     threshold_bps: f64,
     grid: SecondGrid,
@@ -170,7 +164,7 @@ impl MarketModel {
             drift.source(name);
         }
         let decay = || DepthDecay::new(config.depth_decay, config.arrival_rate, config.depth_decay_half_life_s);
-        let size = || EventSize { sum: DecayedSum::new(EVENT_SIZE_S), count: DecayedSum::new(EVENT_SIZE_S) };
+        let size = || DecayedPair::new(EVENT_SIZE_S);
         Ok(Self {
             drift,
             flow: DirectionalFlow::new(config.arrival_rate, &FLOW_WINDOWS_S),
@@ -248,8 +242,7 @@ impl MarketModel {
         }
         let pooled = self.flow.pooled_rate(now_ns);
         for decay in &mut self.decays {
-            decay.set_threshold(self.threshold_bps);
-            decay.set_prior_rate(pooled);
+            decay.set_market(pooled, self.threshold_bps);
         }
         self.observe_flow(now_ns, pooled);
         self.observe_funding(now_ns);
@@ -317,9 +310,9 @@ impl MarketModel {
         let begun = change == TapeChange::Begun;
         if begun {
             self.flow.update(now_ns, event.side);
-            self.event_sizes[place].count.add(now_ns, 1.0);
+            self.event_sizes[place].add(now_ns, 1, 1.0);
         }
-        self.event_sizes[place].sum.add(now_ns, size);
+        self.event_sizes[place].add(now_ns, 0, size);
         self.reaches[place].on_print(&mut self.decays[place], event, begun, self.threshold_bps);
     }
 
@@ -411,11 +404,6 @@ impl MarketModel {
             1.0
         };
         let (bid_toxicity, ask_toxicity) = flow.toxicity();
-        let size = |place: usize| {
-            let sizes = &self.event_sizes[place];
-            let count = sizes.count.value(now_ns);
-            (count > 0.0).then(|| sizes.sum.value(now_ns) / count)
-        };
         Estimates {
             stationary_variance: self.drift.stationary_variance(),
             mean_reversion_per_s: self.drift.mean_reversion_per_s(),
@@ -426,7 +414,7 @@ impl MarketModel {
             toxicities: [bid_toxicity, ask_toxicity],
             depth_decays: [self.decays[0].decay(), self.decays[1].decay()],
             intensities: [self.decays[0].intensity_at_mid(now_ns), self.decays[1].intensity_at_mid(now_ns)],
-            mean_event_sizes: [size(0), size(1)],
+            mean_event_sizes: [self.event_sizes[0].ratio(), self.event_sizes[1].ratio()],
         }
     }
 }

@@ -5,50 +5,64 @@ use serde::{Deserialize, Serialize};
 use super::lanes::exp;
 use crate::types::{TimestampNs, seconds_between};
 
-/// A sum of weights e^{−(t − t_i)/T}.
+/// Two sums of weights e^{−(t − t_i)/T} on one clock, and the time T(1 − e^{−(t − t₀)/T}) they have effectively seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DecayedSum {
+pub struct DecayedPair {
     time_constant_s: f64,
-    sum: f64,
+    sums: [f64; 2],
+    // e^{−(t − t₀)/T}: it fades with the sums, so that one exponential serves all three.
+    unseen: f64,
     last_ns: Option<TimestampNs>,
 }
 
-impl DecayedSum {
-    /// Empty sum with time constant T > 0, seconds.
+impl DecayedPair {
+    /// Empty sums with time constant T > 0, seconds.
     #[must_use]
     pub fn new(time_constant_s: f64) -> Self {
-        Self { time_constant_s, sum: 0.0, last_ns: None }
+        Self { time_constant_s, sums: [0.0; 2], unseen: 1.0, last_ns: None }
     }
 
-    /// Adds `weight` at `now_ns`.
+    /// Begins counting elapsed time; later calls change nothing.
     #[inline]
-    pub fn add(&mut self, now_ns: TimestampNs, weight: f64) {
-        self.sum = self.value(now_ns) + weight;
-        self.last_ns = Some(now_ns);
-    }
-
-    /// The sum as of `now_ns`.
-    #[inline]
-    #[must_use]
-    pub fn value(&self, now_ns: TimestampNs) -> f64 {
-        match self.last_ns {
-            Some(last) if now_ns > last => self.sum * exp(-seconds_between(last, now_ns) / self.time_constant_s),
-            _ => self.sum,
+    pub fn start(&mut self, now_ns: TimestampNs) {
+        if self.last_ns.is_none() {
+            self.last_ns = Some(now_ns);
         }
     }
 
-    /// T, seconds.
-    #[must_use]
-    pub fn time_constant_s(&self) -> f64 {
-        self.time_constant_s
+    /// Adds `weight` to one of the two sums at `now_ns`.
+    #[inline]
+    pub fn add(&mut self, now_ns: TimestampNs, place: usize, weight: f64) {
+        let fade = self.fade(now_ns);
+        self.sums = [self.sums[0] * fade, self.sums[1] * fade];
+        self.unseen *= fade;
+        self.sums[place] += weight;
+        self.last_ns = Some(self.last_ns.map_or(now_ns, |last| last.max(now_ns)));
     }
-}
 
-/// T(1 − e^{−elapsed/T}): the time an exponentially weighted count has effectively seen, seconds.
-#[inline]
-#[must_use]
-pub fn effective_elapsed_s(elapsed_s: f64, time_constant_s: f64) -> f64 {
-    time_constant_s * (1.0 - exp(-elapsed_s / time_constant_s))
+    /// Both sums as of `now_ns`, and the time they have effectively seen, seconds.
+    #[inline]
+    #[must_use]
+    pub fn at(&self, now_ns: TimestampNs) -> ([f64; 2], f64) {
+        let fade = self.fade(now_ns);
+        let seen = self.time_constant_s * (1.0 - self.unseen * fade);
+        ([self.sums[0] * fade, self.sums[1] * fade], seen)
+    }
+
+    /// First sum over second: what fades in both is in neither.
+    #[inline]
+    #[must_use]
+    pub fn ratio(&self) -> Option<f64> {
+        (self.sums[1] > 0.0).then(|| self.sums[0] / self.sums[1])
+    }
+
+    #[inline]
+    fn fade(&self, now_ns: TimestampNs) -> f64 {
+        match self.last_ns {
+            Some(last) if now_ns > last => exp(-seconds_between(last, now_ns) / self.time_constant_s),
+            _ => 1.0,
+        }
+    }
 }
 
 /// Weighted mean and variance with exponential forgetting; each sample decays the earlier ones by e^{−dt/T}.

@@ -399,13 +399,13 @@ impl<const W: usize> Orders<'_, W> {
         }
         let (lanes, quotes) = (self.lanes, &mut *self.quotes);
         let units = self.merged.units[i];
-        let kept = if self.inputs.own_orders.is_empty() { 0 } else { kept_lots(self.inputs, units) };
         let size = lots as f64 / size_scale;
         if size * lanes.price[i] < minimum {
             return false;
         }
         // What stands at this price is counted as live already; only what is added needs room.
-        let allowed = lots.min(kept.saturating_add(self.room));
+        let kept = if self.inputs.own_orders.is_empty() { 0 } else { kept_lots(self.inputs, units) };
+        let allowed = lots.min(kept + self.room);
         let size = if allowed == lots { size } else { allowed as f64 / size_scale };
         if allowed < lots {
             self.capped = true;
@@ -413,8 +413,8 @@ impl<const W: usize> Orders<'_, W> {
                 return false;
             }
         }
-        self.room = self.room.saturating_sub(allowed.saturating_sub(kept).max(0));
-        self.emitted = self.emitted.saturating_add(allowed);
+        self.room -= (allowed - kept).max(0);
+        self.emitted += allowed;
         quotes.price_units[slot] = Price(units);
         quotes.lots[slot] = Lots(allowed);
         quotes.prices[slot] = lanes.price[i];

@@ -50,14 +50,14 @@ impl Prepared {
         let [bid_decay, ask_decay] = estimates.depth_decays;
         let mean_decay = 0.5 * (bid_decay + ask_decay);
         let intensity = (estimates.intensities[0] * estimates.intensities[1]).sqrt();
-        let power = glft_power(mean_decay, gamma);
+        let mean_half_spread = half_spread(gamma, mean_decay);
+        let power = glft_power(mean_decay, gamma, mean_half_spread);
         let volatility = estimates.volatility;
         let tau = horizon(volatility, mean_decay, intensity, gamma, power, config.horizon_min_s, config.horizon_max_s);
         let (validity, validity_factor) = validity(volatility, mean_decay, intensity, gamma, power);
         let kappa = estimates.mean_reversion_per_s;
         let base_variance =
             displacement_variance(kappa, estimates.stationary_variance, 0.0, estimates.effective_volatility, tau);
-        let mean_half_spread = half_spread(gamma, mean_decay);
         let flow = flow_shift(
             estimates.arrival_rates,
             estimates.depth_decays,

@@ -153,11 +153,11 @@ pub(crate) struct InverseLanes {
     pub(crate) outer: f64,
 }
 
-/// (1 + γ₀/k)^{1 + k/γ₀}, GLFT's constant.
+/// (1 + γ₀/k)^{1 + k/γ₀}, GLFT's constant, from the half-spread (1/γ₀)ln(1 + γ₀/k) at the same k.
 #[inline]
 #[must_use]
-pub fn glft_power(depth_decay: f64, risk_aversion: f64) -> f64 {
-    exp((1.0 + depth_decay / risk_aversion) * libm::log1p(risk_aversion / depth_decay))
+pub fn glft_power(depth_decay: f64, risk_aversion: f64, half_spread_bps: f64) -> f64 {
+    exp((risk_aversion + depth_decay) * half_spread_bps)
 }
 
 /// τ = clamp((1/σ)·√((1 + γ₀/k)^{1 + k/γ₀}/(2kLγ₀)), minimum, maximum), seconds; k = (k_b + k_a)/2, L = √(A_b·A_a), `power` of

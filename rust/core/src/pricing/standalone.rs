@@ -1,5 +1,6 @@
 //! Parts of the pricing layer with their arguments checked, for use outside the engine.
 
+use super::reservation::half_spread;
 use super::risk::{InventoryRisk, glft_power, horizon, validity};
 use crate::error::{Result, invalid_input, require_finite, require_positive};
 use crate::types::Side;
@@ -34,7 +35,7 @@ pub fn two_sided_horizon(
     }
     let decay = 0.5 * (decays[0] + decays[1]);
     let intensity = (intensities[0] * intensities[1]).sqrt();
-    let power = glft_power(decay, risk_aversion);
+    let power = glft_power(decay, risk_aversion, half_spread(risk_aversion, decay));
     Ok(horizon(volatility, decay, intensity, risk_aversion, power, minimum_s, maximum_s))
 }
 
@@ -47,7 +48,8 @@ pub fn checked_validity(volatility: f64, depth_decay: f64, intensity: f64, risk_
     require_positive("depth_decay", depth_decay)?;
     require_positive("intensity", intensity)?;
     require_positive("risk_aversion", risk_aversion)?;
-    Ok(validity(volatility, depth_decay, intensity, risk_aversion, glft_power(depth_decay, risk_aversion)))
+    let power = glft_power(depth_decay, risk_aversion, half_spread(risk_aversion, depth_decay));
+    Ok(validity(volatility, depth_decay, intensity, risk_aversion, power))
 }
 
 /// Value of one order a contract, bps: P·(depth − costs + sgn·(D − C + F − R(x))), sgn +1 for our buy.
