@@ -7,6 +7,7 @@ mod core_state;
 mod engine_storm;
 mod layering;
 mod price_grid;
+mod queue_follow;
 mod simulation_fills;
 mod simulation_ledger;
 mod simulation_markout;

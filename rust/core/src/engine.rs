@@ -103,6 +103,7 @@ impl QuoteEngine {
         self.advance(time_ns);
         self.book.apply_snapshot(time_ns, checked);
         self.after_book();
+        self.own_orders.follow_book(&self.book);
         Ok(())
     }
 
@@ -117,6 +118,7 @@ impl QuoteEngine {
         self.advance(time_ns);
         self.book.apply_best(time_ns, bid, ask);
         self.after_book();
+        self.own_orders.follow_best(&self.book);
         Ok(())
     }
 
@@ -682,7 +684,6 @@ impl QuoteEngine {
                 self.fix_clip();
             }
         }
-        self.own_orders.follow_book(&self.book);
     }
 
     /// Clip = q_max/20 but at least 1.1 × the venue's minimum, at most q_max; taken once.

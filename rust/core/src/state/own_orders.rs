@@ -185,6 +185,24 @@ impl OwnOrders {
         }
     }
 
+    /// As [`OwnOrders::follow_book`] after best levels were laid over the book: only the best level and the prices
+    /// before it can have changed.
+    pub fn follow_best(&mut self, book: &Book) {
+        for order in &mut self.orders {
+            let side = book.side(order.side);
+            let (Some(best), Some(size)) = (side.units().first(), side.sizes().first()) else { continue };
+            let beyond = match order.side {
+                Side::Buy => order.price.0 - best,
+                Side::Sell => best - order.price.0,
+            };
+            if beyond > 0 {
+                order.ahead = 0.0;
+            } else if beyond == 0 {
+                order.ahead = smaller(order.ahead, *size);
+            }
+        }
+    }
+
     /// Lets the queue shrink by a print at an order's price, and empties it where a print went through.
     pub fn follow_trade(&mut self, aggressor: Side, units: i64, size: f64) {
         for order in &mut self.orders {
