@@ -41,7 +41,7 @@ bench: $(VENV)/.packages
 	$(call build,release)
 	cargo bench --workspace --exclude hypermm-bindings
 	PEERS_PYTHON="$(PEERS_PYTHON)" $(BIN)/python -m pytest benches/python -o addopts="--import-mode=importlib" \
-		-o python_files="bench_*.py test_*.py" -ra -s --benchmark-columns=min,median,iqr,rounds
+		-o python_files="bench_*.py test_*.py" -W default -ra -s --benchmark-columns=min,median,iqr,rounds
 
 verify: $(VENV)/.packages
 	$(call build,release)
