@@ -3,6 +3,7 @@
 use hypermm_core::event::{AccountEvent, BestLevel, Context, MarketEvent, Trade};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::access::lock;
@@ -27,6 +28,7 @@ enum Owned {
 pub(crate) struct PyEvent {
     time_ns: i64,
     event: Owned,
+    facts: PyOnceLock<Py<PyDict>>,
 }
 
 impl PyEvent {
@@ -42,40 +44,20 @@ impl PyEvent {
                 Owned::Observation { drift_bps_per_s, variance, name: name.to_owned() }
             }
         };
-        Self { time_ns, event }
+        Self { time_ns, event, facts: PyOnceLock::new() }
     }
 
     pub(crate) fn of_account(time_ns: i64, event: &AccountEvent) -> Self {
-        Self { time_ns, event: Owned::Account(event.clone()) }
-    }
-}
-
-#[pymethods]
-impl PyEvent {
-    /// "book", "best", "trade", "context", "observation", "order", "fill", "position" or "quota".
-    #[getter]
-    fn kind(&self) -> &'static str {
-        match &self.event {
-            Owned::Book { .. } => "book",
-            Owned::Best { .. } => "best",
-            Owned::Trade(_) => "trade",
-            Owned::Context(_) => "context",
-            Owned::Observation { .. } => "observation",
-            Owned::Account(AccountEvent::Order { .. }) => "order",
-            Owned::Account(AccountEvent::Fill { .. }) => "fill",
-            Owned::Account(AccountEvent::Position { .. }) => "position",
-            Owned::Account(AccountEvent::Quota { .. }) => "quota",
-        }
+        Self { time_ns, event: Owned::Account(event.clone()), facts: PyOnceLock::new() }
     }
 
-    /// Receiver's clock, ns.
-    #[getter]
-    fn time_ns(&self) -> i64 {
-        self.time_ns
+    /// The facts by name, made when first asked for.
+    fn facts<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
+        let made = self.facts.get_or_try_init(py, || self.made(py).map(Bound::unbind))?;
+        Ok(made.bind(py))
     }
 
-    /// The event's facts by name: the arguments of the engine's method for it.
-    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn made<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let fields = PyDict::new(py);
         match &self.event {
             Owned::Book { sides } => {
@@ -114,9 +96,39 @@ impl PyEvent {
         }
         Ok(fields)
     }
+}
+
+#[pymethods]
+impl PyEvent {
+    /// "book", "best", "trade", "context", "observation", "order", "fill", "position" or "quota".
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match &self.event {
+            Owned::Book { .. } => "book",
+            Owned::Best { .. } => "best",
+            Owned::Trade(_) => "trade",
+            Owned::Context(_) => "context",
+            Owned::Observation { .. } => "observation",
+            Owned::Account(AccountEvent::Order { .. }) => "order",
+            Owned::Account(AccountEvent::Fill { .. }) => "fill",
+            Owned::Account(AccountEvent::Position { .. }) => "position",
+            Owned::Account(AccountEvent::Quota { .. }) => "quota",
+        }
+    }
+
+    /// Receiver's clock, ns.
+    #[getter]
+    fn time_ns(&self) -> i64 {
+        self.time_ns
+    }
+
+    /// The event's facts by name: the arguments of the engine's method for it.
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.facts(py)?.copy()
+    }
 
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.fields(py)?
+        self.facts(py)?
             .get_item(name)?
             .ok_or_else(|| PyAttributeError::new_err(format!("a {} event has no {name}", self.kind())))
     }
@@ -144,7 +156,7 @@ impl PyEvent {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<Event {} at {} ns: {}>", self.kind(), self.time_ns, self.fields(py)?.repr()?))
+        Ok(format!("<Event {} at {} ns: {}>", self.kind(), self.time_ns, self.facts(py)?.repr()?))
     }
 }
 
