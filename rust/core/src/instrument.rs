@@ -7,11 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_input, require_positive};
-use crate::online::lanes::{floor, nearest};
+use crate::online::lanes::{SNAP_TOLERANCE, floor, floor_snapped, nearest, to_integer};
 use crate::types::{Lots, Price, Side};
 
-/// A float this close (relative) to a valid price or lot is that price or lot.
-pub const SNAP_TOLERANCE: f64 = 1e-9;
 const SIGNIFICANT_FIGURES: u32 = 5;
 const MAX_DECIMALS: u32 = 6;
 // Rounding by addition is exact below 2^51.
@@ -196,9 +194,7 @@ impl Instrument {
     #[inline]
     #[must_use]
     pub fn floor_lots(&self, size: f64) -> Lots {
-        let lots = size * self.size_scale();
-        let whole = nearest(lots);
-        Lots(if (lots - whole).abs() <= SNAP_TOLERANCE * lots { whole } else { floor(lots) } as i64)
+        Lots(to_integer(floor_snapped(size * self.size_scale())))
     }
 
     /// The exact signed size of a float that is a whole number of lots.

@@ -55,12 +55,13 @@ impl LifeCurve {
     /// Δ at a depth, seconds.
     #[inline(always)]
     #[must_use]
-    pub fn at(&self, depth_bps: f64) -> f64 {
-        use crate::online::lanes::{larger, smaller};
+    pub fn at<const FUSED: bool>(&self, depth_bps: f64) -> f64 {
+        use crate::online::lanes::{larger, multiply_add, smaller};
         let mut life = self.first_s;
         for i in 0..6 {
             let width = LIFE_CENTERS_BPS[i + 1] - LIFE_CENTERS_BPS[i];
-            life += self.slopes[i] * smaller(larger(depth_bps - LIFE_CENTERS_BPS[i], 0.0), width);
+            let inside = smaller(larger(depth_bps - LIFE_CENTERS_BPS[i], 0.0), width);
+            life = multiply_add::<FUSED>(self.slopes[i], inside, life);
         }
         life
     }

@@ -6,9 +6,10 @@ use super::decision::{Binding, QuoteSide};
 use super::fill_probability::{LifeCurve, MIN_PROBABILITY};
 use super::risk::{InventoryRisk, InverseLanes};
 use crate::config::MAX_LEVELS;
-use crate::instrument::{Instrument, MAX_UNITS, SNAP_TOLERANCE};
+use crate::instrument::{Instrument, MAX_UNITS};
 use crate::online::lanes::{
-    CUBIC_ITERATIONS, CUBIC_ITERATIONS_FAR, CUBIC_NEAR, cubic_root, erfc, exp, floor, larger, nearest, smaller,
+    CUBIC_ITERATIONS, CUBIC_ITERATIONS_FAR, CUBIC_NEAR, SNAP_TOLERANCE, cubic_root, erfc_lane, exp_lane, floor,
+    floor_snapped, larger, nearest, smaller, to_integer,
 };
 use crate::state::book::BookSide;
 use crate::state::own_orders::OwnOrder;
@@ -78,6 +79,7 @@ struct Lanes<const W: usize> {
     request_weight: [f64; W],
     cap: [f64; W],
     probability: [f64; W],
+    /// Cumulative size wanted up to here, whole lots.
     cumulative: [f64; W],
     pnl: [f64; W],
     edge: [f64; W],
@@ -89,6 +91,8 @@ struct Merged<const W: usize> {
     units: [i64; W],
     inner: [u8; W],
     outer: [u8; W],
+    /// Lots of ours that stand at the price and may be kept.
+    kept: [i64; W],
 }
 
 /// Fills `quotes` with the ladder of one side.
@@ -127,17 +131,17 @@ fn fill_lanes<const W: usize>(
         edge: [0.0; W],
     };
     quotes.len = 0;
-    let merged = price_levels(instrument, inputs, &mut lanes, binding);
+    let mut merged = price_levels(instrument, inputs, &mut lanes, binding);
     if merged.len == 0 {
         return;
     }
-    join_queue(inputs, &merged, &mut lanes);
-    let scale = instrument.price_scale();
+    join_queue(inputs, &mut merged, &mut lanes);
+    let scales = (instrument.price_scale(), instrument.size_scale());
     let inverse = risk.lanes();
     if inverse.inner * inverse.full <= CUBIC_NEAR {
-        evaluate::<W, CUBIC_ITERATIONS>(&mut lanes, inputs, scale, &inverse);
+        evaluate::<W, CUBIC_ITERATIONS>(&mut lanes, inputs, scales, &inverse);
     } else {
-        evaluate::<W, CUBIC_ITERATIONS_FAR>(&mut lanes, inputs, scale, &inverse);
+        evaluate::<W, CUBIC_ITERATIONS_FAR>(&mut lanes, inputs, scales, &inverse);
     }
     emit(instrument, inputs, &lanes, &merged, quotes, binding);
 }
@@ -166,7 +170,7 @@ fn price_levels<const W: usize>(
 
     let lowest = mid_units * DEEPEST_SHARE;
     let highest = mid_units / DEEPEST_SHARE;
-    let mut merged = Merged { len: 0, units: [0; W], inner: [0; W], outer: [0; W] };
+    let mut merged = Merged { len: 0, units: [0; W], inner: [0; W], outer: [0; W], kept: [0; W] };
     let mut last = i64::MIN;
     for i in 0..W {
         if i >= levels {
@@ -185,7 +189,7 @@ fn price_levels<const W: usize>(
         if !(rounded > lowest && rounded < highest) {
             break;
         }
-        let units = rounded as i64;
+        let units = to_integer(rounded);
         if units == last {
             merged.outer[merged.len - 1] = i as u8;
             continue;
@@ -228,27 +232,37 @@ fn round_lanes<const W: usize>(
     }
 }
 
-/// Caps, request weights and the queue before each distinct price.
-fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &Merged<W>, lanes: &mut Lanes<W>) {
+/// Caps, request weights, what of ours stands at each distinct price, and the queue before it.
+fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &mut Merged<W>, lanes: &mut Lanes<W>) {
     let (book, sizes) = (inputs.book.units(), inputs.book.sizes());
     let buys = inputs.side == Side::Buy;
+    let mut ahead = [0.0; W];
     let mut place = 0;
-    for i in 0..W {
-        if i >= merged.len {
-            break;
-        }
+    for (i, before) in ahead.iter_mut().enumerate().take(merged.len) {
         let units = merged.units[i];
         lanes.cap[i] = (f64::from(merged.outer[i]) + 1.0) * inputs.clip;
         lanes.request_weight[i] = request_weight(inputs, merged.inner[i]);
         while book.get(place).is_some_and(|shown| if buys { *shown > units } else { *shown < units }) {
             place += 1;
         }
-        let shown = if place < book.len() && book[place] == units { sizes[place] } else { 0.0 };
-        let ahead = if inputs.own_orders.is_empty() { shown } else { kept_place(inputs, units, shown) };
-        if ahead > 0.0 {
-            let base = 1.0 + ahead / inputs.mean_event_size;
-            lanes.queue[i] =
-                if inputs.queue_exponent == 1.0 { 1.0 / base } else { libm::pow(base, -inputs.queue_exponent) };
+        if place < book.len() && book[place] == units {
+            *before = sizes[place];
+        }
+    }
+    // A kept order's own place in the queue counts, not what the book shows now.
+    for order in inputs.own_orders {
+        if order.side == inputs.side
+            && order.status.is_keepable()
+            && let Some(i) = merged.units[..merged.len].iter().position(|units| *units == order.price.0)
+        {
+            merged.kept[i] += order.remaining.0;
+            ahead[i] = smaller(ahead[i], order.ahead);
+        }
+    }
+    for (factor, before) in lanes.queue.iter_mut().zip(ahead) {
+        if before > 0.0 {
+            let base = 1.0 + before / inputs.mean_event_size;
+            *factor = if inputs.queue_exponent == 1.0 { 1.0 / base } else { libm::pow(base, -inputs.queue_exponent) };
         }
     }
 }
@@ -264,24 +278,16 @@ fn request_weight(inputs: &SideInputs<'_>, inner: u8) -> f64 {
     larger(1.0 - closing / ((f64::from(inner) + 1.0) * inputs.clip), 0.0)
 }
 
-/// Size before our order at a price: the kept order's place if one stands there, else what the book shows.
-fn kept_place(inputs: &SideInputs<'_>, units: i64, shown: f64) -> f64 {
-    inputs
-        .own_orders
-        .iter()
-        .filter(|order| order.side == inputs.side && order.price.0 == units && order.status.is_keepable())
-        .map(|order| order.ahead)
-        .fold(shown, smaller)
-}
-
 /// Fill probability, margin, cumulative size, edge and PnL of every lane; two loops without a branch or a call.
-#[multiversion::multiversion(targets("x86_64+avx+avx2"))]
+#[multiversion::multiversion(targets("x86_64+avx+avx2+fma"))]
 fn evaluate<const W: usize, const ITERATIONS: u32>(
     lanes: &mut Lanes<W>,
     inputs: &SideInputs<'_>,
-    price_scale: f64,
+    scales: (f64, f64),
     inverse: &InverseLanes,
 ) {
+    const FUSED: bool = multiversion::target::target_cfg_f!(target_feature = "fma");
+    let (price_scale, size_scale) = scales;
     let SideInputs { volatility, intensity, depth_decay, life, mid, .. } = *inputs;
     let outward = -inputs.side.sign();
     for i in 0..W {
@@ -290,9 +296,9 @@ fn evaluate<const W: usize, const ITERATIONS: u32>(
         lanes.price[i] = price;
         lanes.depth[i] = depth;
         let outside = larger(depth, 0.0);
-        let expected = larger(life.at(depth), 1e-6);
-        let through = erfc(outside / (volatility * (2.0 * expected).sqrt()));
-        let at = 1.0 - exp(-intensity * exp(-depth_decay * outside) * expected);
+        let expected = larger(life.at::<FUSED>(depth), 1e-6);
+        let through = erfc_lane::<FUSED>(outside / (volatility * (2.0 * expected).sqrt()));
+        let at = 1.0 - exp_lane::<FUSED>(-intensity * exp_lane::<FUSED>(-depth_decay * outside) * expected);
         let probability = 1.0 - (1.0 - through) * (1.0 - at * lanes.queue[i]);
         lanes.probability[i] = smaller(larger(probability, MIN_PROBABILITY), 1.0);
     }
@@ -305,13 +311,13 @@ fn evaluate<const W: usize, const ITERATIONS: u32>(
         let unpaid = larger(1.0 / (probability * notional) - REQUEST_CREDIT_PER_USD, 0.0);
         let margin = lanes.depth[i] + base_margin_bps - request_bps * unpaid * lanes.request_weight[i];
         let bounded = smaller(larger(margin, -full), full);
-        let inside = outer * cubic_root::<ITERATIONS>(inner * bounded);
+        let inside = outer * cubic_root::<ITERATIONS, FUSED>(inner * bounded);
         let above = if margin >= full { 1.0 } else { inside };
         let optimum = if margin <= -full { -1.0 } else { above };
         // At zero margin and zero penalty both clamps hold; the optimum is then to hold nothing.
         let optimum = if margin == 0.0 { 0.0 } else { optimum };
         let wanted = larger(optimum - inventory_fraction, 0.0) * max_position;
-        lanes.cumulative[i] = smaller(wanted, lanes.cap[i]);
+        lanes.cumulative[i] = floor_snapped(smaller(wanted, lanes.cap[i]) * size_scale);
         lanes.edge[i] = lanes.depth[i] + base_edge_bps;
         lanes.pnl[i] = probability * (margin - penalty_bps);
     }
@@ -331,7 +337,6 @@ fn emit<const W: usize>(
     let cap = instrument.floor_lots(inputs.max_position).0;
     let live: i64 = inputs.own_orders.iter().filter(|order| order.side == side).map(|order| order.remaining.0).sum();
     let mut orders = Orders {
-        inputs,
         lanes,
         merged,
         quotes,
@@ -349,12 +354,12 @@ fn emit<const W: usize>(
             break;
         }
         curve = larger(curve, lanes.cumulative[i]);
-        let lots = instrument.floor_lots(curve).0 - orders.emitted;
+        let lots = to_integer(curve) - orders.emitted;
         if lots > 0 && orders.place(i, lots, size_scale, minimum) {
             last_emitted = i + 1;
         }
     }
-    let left = instrument.floor_lots(curve).0 - orders.emitted;
+    let left = to_integer(curve) - orders.emitted;
     if left > 0 && orders.emitted < orders.closing && last_emitted != merged.len {
         close_remainder(instrument, &mut orders);
     }
@@ -377,7 +382,6 @@ fn close_remainder<const W: usize>(instrument: &Instrument, orders: &mut Orders<
 
 /// One side's orders as they are laid down, best first.
 struct Orders<'a, const W: usize> {
-    inputs: &'a SideInputs<'a>,
     lanes: &'a Lanes<W>,
     merged: &'a Merged<W>,
     quotes: &'a mut QuoteSide,
@@ -404,11 +408,12 @@ impl<const W: usize> Orders<'_, W> {
             return false;
         }
         // What stands at this price is counted as live already; only what is added needs room.
-        let kept = if self.inputs.own_orders.is_empty() { 0 } else { kept_lots(self.inputs, units) };
-        let allowed = lots.min(kept + self.room);
-        let size = if allowed == lots { size } else { allowed as f64 / size_scale };
-        if allowed < lots {
+        let kept = self.merged.kept[i];
+        let (mut allowed, mut size) = (lots, size);
+        if lots > kept + self.room {
             self.capped = true;
+            allowed = kept + self.room;
+            size = allowed as f64 / size_scale;
             if allowed <= 0 || size * lanes.price[i] < minimum {
                 return false;
             }
@@ -428,16 +433,6 @@ impl<const W: usize> Orders<'_, W> {
         quotes.len = slot + 1;
         true
     }
-}
-
-/// Lots of ours that stand at a price and may be kept.
-fn kept_lots(inputs: &SideInputs<'_>, units: i64) -> i64 {
-    inputs
-        .own_orders
-        .iter()
-        .filter(|order| order.side == inputs.side && order.price.0 == units && order.status.is_keepable())
-        .map(|order| order.remaining.0)
-        .sum()
 }
 
 /// Fewest lots whose value at a price reaches the venue's minimum.

@@ -123,9 +123,9 @@ impl InventoryRisk {
         }
         let w = lanes.inner * margin_bps;
         let root = if lanes.inner * lanes.full <= CUBIC_NEAR {
-            cubic_root::<CUBIC_ITERATIONS>(w)
+            cubic_root::<CUBIC_ITERATIONS, false>(w)
         } else {
-            cubic_root::<CUBIC_ITERATIONS_FAR>(w)
+            cubic_root::<CUBIC_ITERATIONS_FAR, false>(w)
         };
         lanes.outer * root
     }
