@@ -846,14 +846,26 @@ class QuoteEngine:
     def config(self) -> EngineConfig:
         """Configuration in force."""
 
+    @property
+    def innovations(self) -> dict[str, dict[str, float]]:
+        """Drift filter statistics by source (``price``, ``fill``, ``flow``, ``funding``, outside signals).
+
+        Each: ``count``, ``mean`` innovation in bps/s, ``nis`` (mean normalized innovation squared, 1 when the source's
+        variance is right), ``log_likelihood``.
+        """
+
     def estimates(self) -> dict[str, float]:
         """What has been learned of the market, as of the last event; the priors before the first.
 
         Returns:
-            ``drift_bps_per_s``, ``drift_variance`` (bps²/s²); ``volatility`` σ and ``effective_volatility``, bps/√s;
-            ``excess_kurtosis``; for ``bid_`` and ``ask_``: ``arrival_rate`` Λ, 1/s, ``toxicity``, ``depth_decay`` k,
-            1/bps, ``intensity`` A, 1/s; ``horizon_s`` τ; ``validity`` a (above 2 risk aversion is too high for the
-            flow) and ``validity_factor`` s_a.
+            ``drift_bps_per_s``, ``drift_variance`` and ``drift_stationary_variance`` P∞ (bps²/s²), ``drift_scale``;
+            ``volatility`` σ and ``effective_volatility``, bps/√s, ``volatility_ratio``, ``excess_kurtosis``; for
+            ``bid_`` and ``ask_``: ``arrival_rate`` Λ, 1/s, ``toxicity``, ``depth_decay`` k, 1/bps, ``intensity`` A, 1/s,
+            ``mean_event_size``, contracts, once seen; ``reach_threshold_bps``; ``horizon_s`` τ; ``validity`` a (above 2
+            risk aversion is too high for the flow) and ``validity_factor`` s_a; ``flow_imbalance_5s`` to ``_300s``,
+            + when sells dominate; ``trend_10s_bps`` to ``trend_300s_bps``, ``trend_agreement``, ``trend_continuation``
+            and ``trend_score``, bullish positive; ``funding_forecast_bps`` and, once it has spread,
+            ``funding_z_score``; ``regime_*`` and ``log_risk_aversion_shift``, 0 until they are learned.
         """
 
     def copy(self) -> QuoteEngine:

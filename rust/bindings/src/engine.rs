@@ -5,7 +5,6 @@ use std::sync::Arc;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
 use hypermm_core::pricing::decision::Decision;
-use hypermm_core::pricing::standalone::{checked_validity, two_sided_horizon};
 use hypermm_core::state::own_orders::OwnOrder;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -14,6 +13,7 @@ use crate::access::{lock, over_rows, read};
 use crate::config::PyEngineConfig;
 use crate::decision::PyDecision;
 use crate::error::{Kind, guard, invalid_input, refused};
+use crate::estimators::drift::innovations_by_source;
 use crate::input::{
     floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns, times,
 };
@@ -313,43 +313,16 @@ impl PyQuoteEngine {
         Ok(PyEngineConfig { inner: *read(slf)?.engine.config() })
     }
 
+    /// Innovation statistics of the drift filter by source: price, fill, flow, funding and outside signals.
+    #[getter]
+    fn innovations<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyDict>> {
+        innovations_by_source(slf.py(), read(slf)?.engine.model().drift().innovations())
+    }
+
     /// What the engine has learned of its market, by name.
     fn estimates<'py>(slf: &Engine<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let this = read(slf)?;
-        let engine = &this.engine;
-        let now = engine.now_ns().unwrap_or(0);
-        let it = engine.model().estimates(now);
-        let (drift_bps_per_s, drift_variance) = engine.model().drift().at(now);
-        let config = engine.config();
-        let gamma = config.risk_aversion;
-        let decay = 0.5 * (it.depth_decays[0] + it.depth_decays[1]);
-        let intensity = (it.intensities[0] * it.intensities[1]).sqrt();
-        let (minimum_s, maximum_s) = (config.horizon_min_s, config.horizon_max_s);
-        let (horizon_s, (validity, validity_factor)) = guard(|| {
-            Ok((
-                two_sided_horizon(it.volatility, it.depth_decays, it.intensities, gamma, minimum_s, maximum_s)?,
-                checked_validity(it.volatility, decay, intensity, gamma)?,
-            ))
-        })?;
         let values = PyDict::new(slf.py());
-        for (name, value) in [
-            ("drift_bps_per_s", drift_bps_per_s),
-            ("drift_variance", drift_variance),
-            ("volatility", it.volatility),
-            ("effective_volatility", it.effective_volatility),
-            ("excess_kurtosis", it.excess_kurtosis),
-            ("bid_arrival_rate", it.arrival_rates[0]),
-            ("ask_arrival_rate", it.arrival_rates[1]),
-            ("bid_toxicity", it.toxicities[0]),
-            ("ask_toxicity", it.toxicities[1]),
-            ("bid_depth_decay", it.depth_decays[0]),
-            ("ask_depth_decay", it.depth_decays[1]),
-            ("bid_intensity", it.intensities[0]),
-            ("ask_intensity", it.intensities[1]),
-            ("horizon_s", horizon_s),
-            ("validity", validity),
-            ("validity_factor", validity_factor),
-        ] {
+        for (name, value) in read(slf)?.engine.readings() {
             values.set_item(name, value)?;
         }
         Ok(values)

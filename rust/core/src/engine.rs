@@ -15,6 +15,7 @@ use crate::pricing::explain::Terms;
 use crate::pricing::fill_probability::LifeCurve;
 use crate::pricing::ladder::{SideInputs, fill_side, post_only_limit};
 use crate::pricing::prepared::{Memo, Prepared};
+use crate::pricing::readings::readings;
 use crate::pricing::reservation::drift_shift;
 use crate::pricing::risk::InventoryRisk;
 use crate::state::book::Book;
@@ -416,6 +417,13 @@ impl QuoteEngine {
     #[must_use]
     pub fn model(&self) -> &MarketModel {
         &self.model
+    }
+
+    /// Everything learned so far under its name, as of the last event; priors before the first. See [`crate::pricing::readings`].
+    #[must_use]
+    pub fn readings(&self) -> Vec<(&'static str, f64)> {
+        let now_ns = self.now_ns.unwrap_or(0);
+        readings(&self.model, &self.config, self.instrument.funding_interval_s(), now_ns)
     }
 
     /// The ladder for `time_ns`, written into `decision`. Changes nothing: asked twice, the same answer; asked or not, the same future.

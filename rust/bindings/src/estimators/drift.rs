@@ -1,6 +1,6 @@
 //! `DriftFilter`.
 
-use hypermm_core::estimators::drift::DriftFilter;
+use hypermm_core::estimators::drift::{DriftFilter, Innovations};
 use hypermm_core::estimators::fusion::FeatureFusion;
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -160,16 +160,7 @@ impl PyDriftFilter {
     /// Innovation statistics by source.
     #[getter]
     fn innovations<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
-        let by_source = PyDict::new(slf.py());
-        for source in read(slf)?.0.filter.innovations() {
-            let row = PyDict::new(slf.py());
-            row.set_item("count", source.count())?;
-            row.set_item("mean", source.mean())?;
-            row.set_item("nis", source.normalized_square())?;
-            row.set_item("log_likelihood", source.log_likelihood())?;
-            by_source.set_item(&*source.name, row)?;
-        }
-        Ok(by_source)
+        innovations_by_source(slf.py(), read(slf)?.0.filter.innovations())
     }
 
     /// Expected displacement μ̂·T(h), bps, T(h) = (1 − exp(−κ_μ·h))/κ_μ.
@@ -249,4 +240,18 @@ fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
         return Err(refuse());
     }
     Ok(matrix.as_array().iter().copied().collect())
+}
+
+/// Statistics of each source as a dictionary of dictionaries.
+pub(crate) fn innovations_by_source<'py>(py: Python<'py>, sources: &[Innovations]) -> PyResult<Bound<'py, PyDict>> {
+    let by_source = PyDict::new(py);
+    for source in sources {
+        let row = PyDict::new(py);
+        row.set_item("count", source.count())?;
+        row.set_item("mean", source.mean())?;
+        row.set_item("nis", source.normalized_square())?;
+        row.set_item("log_likelihood", source.log_likelihood())?;
+        by_source.set_item(&*source.name, row)?;
+    }
+    Ok(by_source)
 }

@@ -121,6 +121,10 @@ pub struct Estimates {
     pub intensities: [f64; 2],
     /// z̄_b, z̄_a, contracts; `None` before the first event of that side.
     pub mean_event_sizes: [Option<f64>; 2],
+    /// Posterior of quiet, normal, volatile, cascade; 0 until regimes are learned.
+    pub regime_probabilities: [f64; 4],
+    /// ln γ₀ − ln γ_base of the log-additive risk aversion; 0 until its coefficients are learned.
+    pub log_risk_aversion_shift: f64,
 }
 
 /// Estimators and the second grid that drives them.
@@ -387,6 +391,18 @@ impl MarketModel {
         self.trend.reading(&self.grid, self.volatility.value())
     }
 
+    /// Online factor on P∞ within [⅓, 3].
+    #[must_use]
+    pub fn drift_scale(&self) -> f64 {
+        self.scale.value
+    }
+
+    /// d₀ in force: reaches below it teach nothing on depth decay, bps.
+    #[must_use]
+    pub fn reach_threshold_bps(&self) -> f64 {
+        self.threshold_bps
+    }
+
     /// σ₃₀/σ₃₀₀.
     #[must_use]
     pub fn volatility_ratio(&self) -> f64 {
@@ -415,6 +431,8 @@ impl MarketModel {
             depth_decays: [self.decays[0].decay(), self.decays[1].decay()],
             intensities: [self.decays[0].intensity_at_mid(now_ns), self.decays[1].intensity_at_mid(now_ns)],
             mean_event_sizes: [self.event_sizes[0].ratio(), self.event_sizes[1].ratio()],
+            regime_probabilities: [0.0; 4],
+            log_risk_aversion_shift: 0.0,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod fill_probability;
 pub mod ladder;
 pub mod prepared;
+pub mod readings;
 pub mod reservation;
 pub mod risk;
 pub mod standalone;
