@@ -53,7 +53,7 @@ def test_quote_cycle_costs_at_most_five_peer_cycles() -> None:
         peer.append(peer_nanoseconds(python))
     ratio, print_ratio = min(ours) / min(peer), min(after_print) / min(peer)
     print(
-        f"\nquote, 8 levels a side: {min(ours):.0f} ns; print and quote: {min(after_print):.0f} ns; peer: {min(peer):.0f} ns;"
-        f"\nratio {ratio:.2f}, with a print handled before each quote {print_ratio:.2f}"
+        f"\nquote, 8 levels a side: {min(ours):.0f} ns; print and quote: {min(after_print):.0f} ns; "
+        f"peer: {min(peer):.0f} ns;\nratio {ratio:.2f}, with a print handled before each quote {print_ratio:.2f}"
     )
     assert ratio <= LARGEST_RATIO
