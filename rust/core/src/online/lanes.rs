@@ -139,25 +139,43 @@ pub fn erfc_lane<const FUSED: bool>(z: f64) -> f64 {
 /// Largest |w| for which [`cubic_root`] needs [`CUBIC_ITERATIONS`] steps.
 pub const CUBIC_NEAR: f64 = 30.0;
 /// Halley steps for |w| ≤ [`CUBIC_NEAR`].
-pub const CUBIC_ITERATIONS: u32 = 2;
+pub const CUBIC_ITERATIONS: u32 = 1;
 /// Halley steps for |w| up to 1e5.
 pub const CUBIC_ITERATIONS_FAR: u32 = 12;
 
-/// The real root u of 4u³ + 3u = w, which is sinh(asinh(w)/3): a rational first guess (1.4 % for |w| ≤ 30), then Halley steps,
+// sinh(asinh(w)/3)/w as a rational function of √w on [0, 30], 5.2e-6 relative: weighted least squares on SciPy's values.
+const ROOT_NUMERATOR: [f64; 6] = [
+    0.333_335_075_990_995_7,
+    -0.307_448_221_690_727_66,
+    0.347_151_042_408_520_46,
+    -0.068_059_393_805_818_27,
+    0.064_799_500_016_592_07,
+    0.006_106_374_808_588_099,
+];
+const ROOT_DENOMINATOR: [f64; 7] = [
+    1.0,
+    -0.921_870_925_903_850_7,
+    1.034_201_910_663_261_6,
+    -0.161_935_007_623_292_9,
+    0.224_615_589_620_208_42,
+    0.050_519_216_471_798_7,
+    0.035_677_260_567_554_29,
+];
+
+/// The real root u of 4u³ + 3u = w, which is sinh(asinh(w)/3): a rational first guess (5e-6 for |w| ≤ 30), then Halley steps,
 /// which triple the digits each.
 #[inline(always)]
 #[must_use]
 pub fn cubic_root<const ITERATIONS: u32, const FUSED: bool>(w: f64) -> f64 {
     let a = w.abs();
     let q = a.sqrt();
-    let numerator = a * multiply_add::<FUSED>(
-        a,
-        0.038_014_281_418_971_875,
-        multiply_add::<FUSED>(q, -0.016_737_229_025_176_08, 1.0),
-    );
-    let steep = multiply_add::<FUSED>(q, 0.050_820_260_381_327_51, 0.794_761_391_719_576_2);
-    let denominator = multiply_add::<FUSED>(a, steep, multiply_add::<FUSED>(q, -0.374_083_895_162_814_26, 3.0));
-    let mut u = numerator / denominator;
+    let (n, d) = (&ROOT_NUMERATOR, &ROOT_DENOMINATOR);
+    let pair = |c0: f64, c1: f64| multiply_add::<FUSED>(q, c1, c0);
+    let numerator =
+        multiply_add::<FUSED>(a, multiply_add::<FUSED>(a, pair(n[4], n[5]), pair(n[2], n[3])), pair(n[0], n[1]));
+    let top = multiply_add::<FUSED>(a, d[6], pair(d[4], d[5]));
+    let denominator = multiply_add::<FUSED>(a, multiply_add::<FUSED>(a, top, pair(d[2], d[3])), pair(d[0], d[1]));
+    let mut u = a * numerator / denominator;
     for _ in 0..ITERATIONS {
         let u2 = u * u;
         let value = multiply_add::<FUSED>(multiply_add::<FUSED>(u2, 4.0, 3.0), u, -a);
@@ -218,7 +236,7 @@ mod tests {
         }
         println!("cubic root: worst relative error {worst:.2e}");
         assert!(worst < 1e-12);
-        assert_eq!(cubic_root::<2, false>(0.0), 0.0);
+        assert_eq!(cubic_root::<1, false>(0.0), 0.0);
     }
 
     #[test]

@@ -77,6 +77,7 @@ struct Lanes<const W: usize> {
     depth: [f64; W],
     queue: [f64; W],
     request_weight: [f64; W],
+    request: [f64; W],
     cap: [f64; W],
     probability: [f64; W],
     /// Cumulative size wanted up to here, whole lots.
@@ -124,6 +125,7 @@ fn fill_lanes<const W: usize>(
         depth: [0.0; W],
         queue: [1.0; W],
         request_weight: [0.0; W],
+        request: [0.0; W],
         cap: [0.0; W],
         probability: [0.0; W],
         cumulative: [0.0; W],
@@ -289,10 +291,10 @@ fn evaluate<const W: usize, const ITERATIONS: u32>(
     const FUSED: bool = multiversion::target::target_cfg_f!(target_feature = "fma");
     let (price_scale, size_scale) = scales;
     let SideInputs { volatility, intensity, depth_decay, life, mid, .. } = *inputs;
-    let outward = -inputs.side.sign();
+    let bps_of_mid = -inputs.side.sign() * BPS / mid;
     for i in 0..W {
         let price = lanes.price[i] / price_scale;
-        let depth = outward * (price - mid) / mid * BPS;
+        let depth = (price - mid) * bps_of_mid;
         lanes.price[i] = price;
         lanes.depth[i] = depth;
         let outside = larger(depth, 0.0);
@@ -306,10 +308,15 @@ fn evaluate<const W: usize, const ITERATIONS: u32>(
     let InverseLanes { full, inner, outer } = *inverse;
     let notional = inputs.clip * inputs.mid;
     let request_bps = inputs.request_price_usd * BPS;
+    if request_bps > 0.0 {
+        for i in 0..W {
+            let unpaid = larger(1.0 / (lanes.probability[i] * notional) - REQUEST_CREDIT_PER_USD, 0.0);
+            lanes.request[i] = request_bps * unpaid * lanes.request_weight[i];
+        }
+    }
     for i in 0..W {
         let probability = lanes.probability[i];
-        let unpaid = larger(1.0 / (probability * notional) - REQUEST_CREDIT_PER_USD, 0.0);
-        let margin = lanes.depth[i] + base_margin_bps - request_bps * unpaid * lanes.request_weight[i];
+        let margin = lanes.depth[i] + base_margin_bps - lanes.request[i];
         let bounded = smaller(larger(margin, -full), full);
         let inside = outer * cubic_root::<ITERATIONS, FUSED>(inner * bounded);
         let above = if margin >= full { 1.0 } else { inside };
