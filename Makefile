@@ -5,6 +5,7 @@
 #   make test      every check and test; what .ci/run calls
 #   make bench     ratios and timings (release build); PEERS_PYTHON=... adds the peers
 #   make verify    the slow proofs
+#   make mutants   FILE=...: which mutants of a file no test kills
 #   make lock      pins the dependencies anew
 
 PYTHON ?= python3.11
@@ -28,7 +29,7 @@ else
 RUST_TEST := cargo test --profile fast --lib --bins --tests --no-fail-fast
 endif
 
-.PHONY: demo test bench verify lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
+.PHONY: demo test bench verify mutants lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
 
 demo: $(VENV)/.demo-packages
 	$(call build,release)
@@ -45,8 +46,14 @@ bench: $(VENV)/.packages
 
 verify: $(VENV)/.packages
 	$(call build,release)
-	cargo test --release --workspace --exclude hypermm-bindings -- --ignored --nocapture
+	LAW_CASES=20000 cargo test --profile fast -p hypermm-simulation --test laws engine_storm -- --nocapture
 	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify
+
+# Every mutant of the pricing mathematics must fail a test; hours on two cores, so by file: make mutants FILE=rust/core/src/pricing/risk.rs
+FILE ?= rust/core/src/pricing/reservation.rs
+mutants: $(VENV)/.packages
+	cargo mutants --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-mutants
+	cargo mutants --package hypermm-core --test-package hypermm-simulation --test-package hypermm-core --file $(FILE) --profile fast --timeout 120 --output target/mutants
 
 wheel: $(VENV)/.demo-packages
 	$(BIN)/maturin build --release --out dist

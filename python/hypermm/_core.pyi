@@ -859,13 +859,16 @@ class QuoteEngine:
 
         Returns:
             ``drift_bps_per_s``, ``drift_variance`` and ``drift_stationary_variance`` P∞ (bps²/s²), ``drift_scale``;
-            ``volatility`` σ and ``effective_volatility``, bps/√s, ``volatility_ratio``, ``excess_kurtosis``; for
-            ``bid_`` and ``ask_``: ``arrival_rate`` Λ, 1/s, ``toxicity``, ``depth_decay`` k, 1/bps, ``intensity`` A,
-            1/s, ``mean_event_size``, contracts, once seen; ``reach_threshold_bps``; ``horizon_s`` τ; ``validity`` a
-            (above 2 risk aversion is too high for the flow) and ``validity_factor`` s_a; ``flow_imbalance_5s`` to ``_300s``,
-            + when sells dominate; ``trend_10s_bps`` to ``trend_300s_bps``, ``trend_agreement``, ``trend_continuation``
-            and ``trend_score``, bullish positive; ``funding_forecast_bps`` and, once it has spread,
-            ``funding_z_score``; ``regime_*`` and ``log_risk_aversion_shift``, 0 until they are learned.
+            ``volatility`` σ and ``effective_volatility``, bps/√s, ``volatility_ratio``, ``excess_kurtosis``;
+            with ``bid_`` and ``ask_`` before: ``arrival_rate`` Λ, 1/s, ``toxicity``, ``depth_decay`` k, 1/bps,
+            ``intensity`` A, 1/s, ``mean_event_size``, contracts, once seen;
+            ``reach_threshold_bps``; ``horizon_s`` τ; ``validity`` a (above 2 risk aversion is too high for the flow)
+            and ``validity_factor`` s_a;
+            ``flow_imbalance_5s``, ``_30s``, ``_120s``, ``_300s``, + when sells dominate;
+            ``trend_10s_bps``, ``trend_60s_bps``, ``trend_300s_bps``, ``trend_agreement``, ``trend_continuation`` and
+            ``trend_score``, bullish positive;
+            ``funding_forecast_bps`` and, once it has spread, ``funding_z_score``;
+            ``regime_*`` and ``log_risk_aversion_shift``, 0 until they are learned.
         """
 
     def copy(self) -> QuoteEngine:
