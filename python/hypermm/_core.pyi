@@ -1216,8 +1216,11 @@ def flow_shift(
 ) -> float:
     """F = ln(Λ_a/Λ_b)/(k_a + k_b)/(1 + τ/τ_f), bps, within ± half the GLFT half-spread (section 4)."""
 
-def drift_shift(drift: _Number, mean_reversion_per_s: _Number, horizon_s: _Number) -> float:
-    """D = μ̂·τ/(1 + κ_μ·τ), bps (section 4): drift bps/s, κ_μ 1/s, τ s."""
+def drift_shift(drift: _Number, mean_reversion_per_s: _Number, horizon_s: _Number, *, validity: _Number = 0.0) -> float:
+    """D = μ̂·τ_D/(1 + κ_μ·τ_D), bps (section 4): drift bps/s, κ_μ 1/s, τ s; τ_D = τ/((1 + √a/6)⁻⁴ + a²/16)^¼.
+
+    ``validity`` is a ≥ 0, the first of :meth:`InventoryRisk.validity`; at 0, τ_D is τ.
+    """
 
 @overload
 def fill_probability(

@@ -274,6 +274,7 @@ def test_merged_levels_keep_the_cumulative_maximum(rows: list[tuple[int, float]]
         (lambda: hypermm.flow_shift(0.3, 0.3, 0.5, 0.5, 0.03, 20.0, memory_s=0.0), "memory_s"),
         (lambda: hypermm.drift_shift(math.nan, 0.02, 20.0), "drift"),
         (lambda: hypermm.drift_shift(0.1, 0.0, 20.0), "mean_reversion_per_s"),
+        (lambda: hypermm.drift_shift(0.1, 0.02, 20.0, validity=-0.1), "validity"),
         (lambda: hypermm.fill_probability(1.0, 1.5, 10.0, 0.2, 0.5, queue_factor=1.1), "queue_factor"),
         (lambda: hypermm.optimal_size(1.0, Side.BUY, 0.0, None, 1.0), "risk"),  # type: ignore[arg-type]
         (lambda: hypermm.optimal_size(1.0, "buy", 0.0, RISK, 1.0), "side"),  # type: ignore[arg-type]

@@ -105,6 +105,77 @@ def test_expected_pnl_of_buying_falls_with_inventory_and_is_negative_at_half_the
     assert (found[-0.15][:, 50] < found[0.0][:, 50] - 1e-3).all()
 
 
+def test_the_market_of_phase_4_is_priced_with_its_own_numbers() -> None:
+    """σ 1.7, k 0.25, A 0.04: there R(0.5) is beyond the deepest margin; a BTC-like market has 3 bps against 14.
+
+    Read out of the fill probabilities and penalties the engine shows, not out of its settings.
+    """
+    market = feb_19_market()
+    market.engine.observe(at(market.time_s), 0.0, 1e-6)
+    calm = market.quote()
+    # An order that nobody precedes, alive for the prior's ten seconds.
+    expected = hypermm.fill_probability(np.asarray(calm.bids.depth_bps), 1.7, 10.0, 0.04, 0.25)
+    np.testing.assert_allclose(calm.bids.fill_probability, expected, rtol=1e-9)
+    horizon = hypermm.InventoryRisk.horizon(1.7, 0.25, 0.25, 0.04, 0.04, 0.03)
+    half = float(penalties(market, np.array([0.5]))[0])
+    # A pure Brownian mid would give γNx(1 + βx²)σ²τ; what the drift may do adds to it.
+    still = 0.03 * 20.0 * 0.5 * (1.0 + 4.0 * 0.25) * 1.7**2 * horizon
+    deepest = float((np.asarray(calm.bids.expected_pnl_bps) / np.asarray(calm.bids.fill_probability)).max())
+    print(
+        f"σ 1.7, k 0.25, A 0.04: τ {horizon:.1f} s, R(0.5) {half:.1f} bps (Brownian part {still:.1f}), "
+        f"deepest margin {deepest:.1f} bps"
+    )
+    assert still < half < 2.0 * still
+    assert half > deepest
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.03])
+def test_price_and_target_inventory_use_the_drift_shift_judged_against_the_exact_one(gamma: float) -> None:
+    """D of the standalone formula with τ and a of this market; holding the target inventory, r is mid."""
+    market = feb_19_market(risk_aversion=gamma)
+    market.engine.observe(at(market.time_s), 0.1, 1e-9)
+    decision = market.quote()
+    horizon = hypermm.InventoryRisk.horizon(1.7, 0.25, 0.25, 0.04, 0.04, gamma)
+    validity, _ = hypermm.InventoryRisk.validity(1.7, 0.25, 0.04, gamma)
+    drift = decision.drift_bps_per_s
+    expected = hypermm.drift_shift(drift, 0.02, horizon, validity=validity)
+    bare = hypermm.drift_shift(drift, 0.02, horizon)
+    shown = decision.explain()["bid"]["drift"]
+    print(f"γ {gamma}, a {validity:.2f}: drift {shown:.4f} bps, formula {expected:.4f}, with τ for τ_D {bare:.4f}")
+    assert shown == pytest.approx(expected, rel=1e-12)
+    assert abs(bare / expected - 1.0) > 0.02
+    market.engine.on_position(at(market.time_s), round(decision.target_inventory, 6))
+    assert market.quote().reservation_price / decision.mid_price - 1.0 == pytest.approx(0.0, abs=1e-10)
+
+
+@pytest.mark.parametrize("direction", [-1.0, 1.0])
+def test_more_buyers_than_sellers_raise_both_quotes(direction: float) -> None:
+    """Flow that lasts, every drift source and toxicity silent, mid still: both quotes move with the aggressors."""
+    quotes = {}
+    for lean in (0.0, direction):
+        gains = dict.fromkeys(("fill_gain", "flow_gain", "funding_gain"), 0.0)
+        config = fine_config(**gains, adverse_selection_ratio=0.0)
+        market = Market(hypermm.QuoteEngine(fine_instrument(), config))
+        for step in range(960):
+            market.time_s += 0.25
+            market.show()
+            # Sides in turn, or five of eight events on one; all reach equally far.
+            bought = lean > 0.0 if lean != 0.0 and step % 8 < 2 else step % 2 == 0
+            market.trade(hypermm.Side.BUY if bought else hypermm.Side.SELL, 2.0)
+        market.widen()
+        quotes[lean] = market.quote()
+    moved = [
+        (getattr(quotes[direction], side).prices[0] - getattr(quotes[0.0], side).prices[0])
+        / quotes[0.0].mid_price
+        * 1e4
+        for side in ("bids", "asks")
+    ]
+    shown = quotes[direction].explain()["bid"]["flow"]
+    print(f"lean {direction:+.0f}: bid {moved[0]:+.3f} bps, ask {moved[1]:+.3f} bps, flow shift {shown:+.3f} bps")
+    assert direction * shown > 0.1
+    assert moved == pytest.approx([shown, shown], rel=0.05)
+
+
 def test_explain_sums_to_the_price() -> None:
     """To 1e-9 relative, at every level; the grid's own term is at most one increment and never in our favour's way."""
     worst = 0.0

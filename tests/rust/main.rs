@@ -5,6 +5,7 @@
 mod core_estimators;
 mod core_state;
 mod engine_storm;
+mod ladder_continuity;
 mod layering;
 mod price_grid;
 mod queue_follow;

@@ -1,6 +1,6 @@
 //! The pricing layer by itself: `InventoryRisk` and the formulas a bot may want without the engine.
 
-use hypermm_core::error::{Error, require_finite, require_positive};
+use hypermm_core::error::{Error, require_finite};
 use hypermm_core::pricing::risk::InventoryRisk;
 use hypermm_core::pricing::{fill_probability as probability, reservation, standalone};
 use pyo3::prelude::*;
@@ -177,22 +177,22 @@ pub(crate) fn flow_shift(
     guard(|| reservation::checked_flow_shift(sell, buy, bid, ask, aversion, horizon, memory))
 }
 
-/// D = μ̂·τ/(1 + κ_μ·τ), bps (section 4): drift bps/s, κ_μ 1/s, τ s.
+/// D = μ̂·τ_D/(1 + κ_μ·τ_D), bps (section 4): drift bps/s, κ_μ 1/s, τ s; τ_D = τ/((1 + √a/6)⁻⁴ + a²/16)^¼ with `validity` a ≥ 0,
+/// the first of `InventoryRisk.validity`; at 0 it is τ.
 #[pyfunction]
+#[pyo3(signature = (drift, mean_reversion_per_s, horizon_s, *, validity=None),
+       text_signature = "(drift, mean_reversion_per_s, horizon_s, *, validity=0.0)")]
 pub(crate) fn drift_shift(
     drift: &Bound<'_, PyAny>,
     mean_reversion_per_s: &Bound<'_, PyAny>,
     horizon_s: &Bound<'_, PyAny>,
+    validity: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<f64> {
     let drift = number("drift", drift)?;
     let reversion = number("mean_reversion_per_s", mean_reversion_per_s)?;
     let horizon = number("horizon_s", horizon_s)?;
-    guard(|| {
-        require_finite("drift", drift)?;
-        require_positive("mean_reversion_per_s", reversion)?;
-        require_positive("horizon_s", horizon)?;
-        Ok(reservation::drift_shift(drift, reversion, horizon))
-    })
+    let validity = optional_number("validity", validity)?.unwrap_or(0.0);
+    guard(|| reservation::checked_drift_shift(drift, reversion, horizon, validity))
 }
 
 /// Probability of a fill within the order's life, 1e-4 to 1 (section 5).

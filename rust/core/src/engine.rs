@@ -13,7 +13,7 @@ use crate::pricing::costs::{SideCosts, affordable_levels, quota_widening, reques
 use crate::pricing::decision::{Binding, Decision};
 use crate::pricing::explain::Terms;
 use crate::pricing::fill_probability::LifeCurve;
-use crate::pricing::ladder::{SideInputs, fill_side, post_only_limit};
+use crate::pricing::ladder::{LadderCurve, SideInputs, fill_side, post_only_limit, side_curve};
 use crate::pricing::prepared::{Memo, Prepared};
 use crate::pricing::readings::readings;
 use crate::pricing::reservation::drift_shift;
@@ -431,6 +431,37 @@ impl QuoteEngine {
     /// # Errors
     /// A time before the last event. An unusable book is a status, not an error.
     pub fn quote(&self, time_ns: TimestampNs, decision: &mut Decision) -> Result<()> {
+        if let Some((clip, prepared, risk)) = self.value(time_ns, decision)? {
+            let life = LifeCurve::new(&self.own_orders.life().expected_s(time_ns));
+            for side in [Side::Buy, Side::Sell] {
+                let inputs = self.side_inputs(clip, prepared, decision, life, side);
+                decision.terms.post_only_limits[side.index()] = self.instrument.price_to_f64(inputs.post_only_limit);
+                let quotes = match side {
+                    Side::Buy => &mut decision.bids,
+                    Side::Sell => &mut decision.asks,
+                };
+                fill_side(&self.instrument, &inputs, &risk, quotes, &mut decision.binding);
+            }
+        }
+        Ok(())
+    }
+
+    /// What `quote` would cut into orders: one side before clamp, grid, merging, lots, minimum and cap; `None` when there is no quote.
+    ///
+    /// # Errors
+    /// A time before the last event.
+    pub fn ladder_curve(&self, time_ns: TimestampNs, side: Side) -> Result<Option<LadderCurve>> {
+        let mut decision = Decision::default();
+        let valued = self.value(time_ns, &mut decision)?;
+        Ok(valued.map(|(clip, prepared, risk)| {
+            let life = LifeCurve::new(&self.own_orders.life().expected_s(time_ns));
+            side_curve(&self.side_inputs(clip, prepared, &decision, life, side), &risk)
+        }))
+    }
+
+    /// Everything of a decision but the ladders; `None` when there is nothing to quote on.
+    #[inline]
+    fn value(&self, time_ns: TimestampNs, decision: &mut Decision) -> Result<Option<(f64, &Prepared, InventoryRisk)>> {
         self.check_time(time_ns)?;
         decision.time_ns = time_ns;
         decision.status = self.book.status(time_ns, self.config.book_stale_s);
@@ -444,7 +475,7 @@ impl QuoteEngine {
             decision.reservation_price = 0.0;
             decision.target_inventory = 0.0;
             decision.terms = Terms::default();
-            return Ok(());
+            return Ok(None);
         };
         let prepared = self.memo.get_or_make(|| {
             // As of the print or second that last taught something, so that the answer does not depend on who asked before.
@@ -460,8 +491,7 @@ impl QuoteEngine {
         decision.target_inventory =
             risk.fast_clamped_inverse(terms.drift - terms.carry + terms.flow) * self.config.max_position;
         decision.binding.cost_bound = terms.costs.iter().any(|costs| costs.bound_relief < 0.0);
-        self.lay_ladder(time_ns, clip, prepared, &risk, decision);
-        Ok(())
+        Ok(Some((clip, prepared, risk)))
     }
 
     /// Sections 3, 4 and 9: every term of the prices.
@@ -501,7 +531,7 @@ impl QuoteEngine {
         terms.validity = prepared.validity;
         terms.headroom = headroom;
         terms.inventory_fraction = x;
-        terms.drift = drift_shift(drift_bps_per_s, estimates.mean_reversion_per_s, tau);
+        terms.drift = drift_shift(drift_bps_per_s, estimates.mean_reversion_per_s, prepared.drift_horizon_s);
         terms.inventory = risk.penalty(x);
         terms.carry = self.model.funding().carry_with(time_ns, tau, prepared.settlement_scale);
         terms.flow = prepared.flow;
@@ -518,63 +548,49 @@ impl QuoteEngine {
         risk
     }
 
-    /// Section 5: both sides' ladders.
-    fn lay_ladder(
+    /// Section 5: what one side's ladder is made from.
+    #[inline(always)]
+    fn side_inputs(
         &self,
-        time_ns: TimestampNs,
         clip: f64,
         prepared: &Prepared,
-        risk: &InventoryRisk,
-        decision: &mut Decision,
-    ) {
+        decision: &Decision,
+        life: LifeCurve,
+        side: Side,
+    ) -> SideInputs<'_> {
         let config = &self.config;
         let estimates = &prepared.estimates;
-        let terms = &mut decision.terms;
-        let mid = decision.mid_price;
-        let life = LifeCurve::new(&self.own_orders.life().expected_s(time_ns));
-        let levels = affordable_levels(config.levels, terms.headroom);
-        let request_price_usd = request_price(config.request_price_usd, terms.headroom);
-        let cash_drift = decision.drift_bps_per_s * prepared.edge_time_s;
+        let terms = &decision.terms;
+        let place = side.index();
+        let sign = side.sign();
+        let opposite = self.book.side(side.opposite());
+        let limit = opposite.units().first().map_or(Price(0), |best| post_only_limit(&self.instrument, side, *best));
+        let fill_costs = terms.costs[place].in_margin();
         let reservation = terms.reservation_bps() + terms.domain_clamp;
-        let value_shift = terms.drift - terms.carry + terms.flow;
-        for side in [Side::Buy, Side::Sell] {
-            let place = side.index();
-            let sign = side.sign();
-            let opposite = self.book.side(side.opposite());
-            let limit =
-                opposite.units().first().map_or(Price(0), |best| post_only_limit(&self.instrument, side, *best));
-            terms.post_only_limits[place] = self.instrument.price_to_f64(limit);
-            let fill_costs = terms.costs[place].in_margin();
-            let inputs = SideInputs {
-                side,
-                mid,
-                post_only_limit: limit,
-                first_offset_bps: reservation - sign * terms.depth(side),
-                spacing_bps: config.level_spacing_bps,
-                growth: config.level_growth,
-                levels,
-                base_margin_bps: sign * value_shift - fill_costs,
-                base_edge_bps: sign * cash_drift - fill_costs,
-                penalty_bps: sign * terms.inventory,
-                inventory_fraction: sign * terms.inventory_fraction,
-                max_position: config.max_position,
-                clip,
-                volatility: estimates.effective_volatility,
-                intensity: estimates.intensities[place],
-                depth_decay: estimates.depth_decays[place],
-                mean_event_size: estimates.mean_event_sizes[place].unwrap_or(clip),
-                queue_exponent: config.queue_exponent,
-                life,
-                request_price_usd,
-                position: self.inventory.position(),
-                book: self.book.side(side),
-                own_orders: self.own_orders.live(),
-            };
-            let quotes = match side {
-                Side::Buy => &mut decision.bids,
-                Side::Sell => &mut decision.asks,
-            };
-            fill_side(&self.instrument, &inputs, risk, quotes, &mut decision.binding);
+        SideInputs {
+            side,
+            mid: decision.mid_price,
+            post_only_limit: limit,
+            first_offset_bps: reservation - sign * terms.depth(side),
+            spacing_bps: config.level_spacing_bps,
+            growth: config.level_growth,
+            levels: affordable_levels(config.levels, terms.headroom),
+            base_margin_bps: sign * (terms.drift - terms.carry + terms.flow) - fill_costs,
+            base_edge_bps: sign * decision.drift_bps_per_s * prepared.edge_time_s - fill_costs,
+            penalty_bps: sign * terms.inventory,
+            inventory_fraction: sign * terms.inventory_fraction,
+            max_position: config.max_position,
+            clip,
+            volatility: estimates.effective_volatility,
+            intensity: estimates.intensities[place],
+            depth_decay: estimates.depth_decays[place],
+            mean_event_size: estimates.mean_event_sizes[place].unwrap_or(clip),
+            queue_exponent: config.queue_exponent,
+            life,
+            request_price_usd: request_price(config.request_price_usd, terms.headroom),
+            position: self.inventory.position(),
+            book: self.book.side(side),
+            own_orders: self.own_orders.live(),
         }
     }
 

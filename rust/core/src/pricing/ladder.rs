@@ -80,10 +80,30 @@ struct Lanes<const W: usize> {
     request: [f64; W],
     cap: [f64; W],
     probability: [f64; W],
-    /// Cumulative size wanted up to here, whole lots.
+    /// Cumulative size wanted up to here, whole lots (contracts in a curve).
     cumulative: [f64; W],
     pnl: [f64; W],
     edge: [f64; W],
+}
+
+impl<const W: usize> Lanes<W> {
+    #[inline(always)]
+    fn empty() -> Self {
+        Self {
+            spacing: [0.0; W],
+            rounded: [0.0; W],
+            price: [0.0; W],
+            depth: [0.0; W],
+            queue: [1.0; W],
+            request_weight: [0.0; W],
+            request: [0.0; W],
+            cap: [0.0; W],
+            probability: [0.0; W],
+            cumulative: [0.0; W],
+            pnl: [0.0; W],
+            edge: [0.0; W],
+        }
+    }
 }
 
 /// Distinct prices of one side, best first, with the ladder indices each stands for.
@@ -94,6 +114,41 @@ struct Merged<const W: usize> {
     outer: [u8; W],
     /// Lots of ours that stand at the price and may be kept.
     kept: [i64; W],
+}
+
+/// One side as the model has it, before post-only clamp, price grid, merging, lots, minimum and cap, with nobody queueing before
+/// any level: continuous in everything it is made from. Arrays hold `len` levels, best first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LadderCurve {
+    /// Levels.
+    pub len: usize,
+    /// Price from mid, bps; below 0 for a bid below mid.
+    pub offsets_bps: [f64; MAX_LEVELS],
+    /// P_i.
+    pub fill_probability: [f64; MAX_LEVELS],
+    /// max(S_0..S_i): contracts at this price or better.
+    pub cumulative_sizes: [f64; MAX_LEVELS],
+}
+
+/// The curve orders are cut from; made by the same steps as [`fill_side`].
+#[must_use]
+pub fn side_curve(inputs: &SideInputs<'_>, risk: &InventoryRisk) -> LadderCurve {
+    let mut lanes = Lanes::<MAX_LEVELS>::empty();
+    let len = space_levels(inputs, &mut lanes);
+    let mut offsets_bps = [0.0; MAX_LEVELS];
+    for (i, offset) in offsets_bps.iter_mut().enumerate().take(len) {
+        *offset = inputs.first_offset_bps - inputs.side.sign() * lanes.spacing[i];
+        lanes.price[i] = inputs.mid * (1.0 + *offset / BPS);
+        bound_level(inputs, &mut lanes, i, i as u8, i as u8);
+    }
+    evaluate::<MAX_LEVELS, CUBIC_ITERATIONS_FAR, false>(&mut lanes, inputs, (1.0, 1.0), &risk.lanes());
+    let mut cumulative_sizes = [0.0; MAX_LEVELS];
+    let mut curve = 0.0;
+    for (total, wanted) in cumulative_sizes.iter_mut().zip(&lanes.cumulative[..len]) {
+        curve = larger(curve, *wanted);
+        *total = curve;
+    }
+    LadderCurve { len, offsets_bps, fill_probability: lanes.probability, cumulative_sizes }
 }
 
 /// Fills `quotes` with the ladder of one side.
@@ -118,20 +173,7 @@ fn fill_lanes<const W: usize>(
     quotes: &mut QuoteSide,
     binding: &mut Binding,
 ) {
-    let mut lanes = Lanes::<W> {
-        spacing: [0.0; W],
-        rounded: [0.0; W],
-        price: [0.0; W],
-        depth: [0.0; W],
-        queue: [1.0; W],
-        request_weight: [0.0; W],
-        request: [0.0; W],
-        cap: [0.0; W],
-        probability: [0.0; W],
-        cumulative: [0.0; W],
-        pnl: [0.0; W],
-        edge: [0.0; W],
-    };
+    let mut lanes = Lanes::<W>::empty();
     quotes.len = 0;
     let mut merged = price_levels(instrument, inputs, &mut lanes, binding);
     if merged.len == 0 {
@@ -141,11 +183,31 @@ fn fill_lanes<const W: usize>(
     let scales = (instrument.price_scale(), instrument.size_scale());
     let inverse = risk.lanes();
     if inverse.inner * inverse.full <= CUBIC_NEAR {
-        evaluate::<W, CUBIC_ITERATIONS>(&mut lanes, inputs, scales, &inverse);
+        evaluate::<W, CUBIC_ITERATIONS, true>(&mut lanes, inputs, scales, &inverse);
     } else {
-        evaluate::<W, CUBIC_ITERATIONS_FAR>(&mut lanes, inputs, scales, &inverse);
+        evaluate::<W, CUBIC_ITERATIONS_FAR, true>(&mut lanes, inputs, scales, &inverse);
     }
     emit(instrument, inputs, &lanes, &merged, quotes, binding);
+}
+
+/// d_i of every level; returns how many there are.
+#[inline(always)]
+fn space_levels<const W: usize>(inputs: &SideInputs<'_>, lanes: &mut Lanes<W>) -> usize {
+    let levels = inputs.levels.min(W);
+    let (mut spacing, mut step) = (0.0, inputs.spacing_bps);
+    for slot in &mut lanes.spacing[..levels] {
+        *slot = spacing;
+        spacing += step;
+        step *= inputs.growth;
+    }
+    levels
+}
+
+/// Cap and request weight of the level at `slot`, which stands for ladder levels `inner` to `outer`.
+#[inline(always)]
+fn bound_level<const W: usize>(inputs: &SideInputs<'_>, lanes: &mut Lanes<W>, slot: usize, inner: u8, outer: u8) {
+    lanes.cap[slot] = (f64::from(outer) + 1.0) * inputs.clip;
+    lanes.request_weight[slot] = request_weight(inputs, inner);
 }
 
 /// Offsets → post-only clamp → price grid → merge. Leaves the distinct prices in units in `lanes.price`.
@@ -156,13 +218,7 @@ fn price_levels<const W: usize>(
     binding: &mut Binding,
 ) -> Merged<W> {
     let side = inputs.side;
-    let levels = inputs.levels.min(W);
-    let (mut spacing, mut step) = (0.0, inputs.spacing_bps);
-    for slot in &mut lanes.spacing[..levels] {
-        *slot = spacing;
-        spacing += step;
-        step *= inputs.growth;
-    }
+    let levels = space_levels(inputs, lanes);
     let mid_units = inputs.mid * instrument.price_scale();
     let limit = inputs.post_only_limit.0 as f64;
     let decade = instrument.decade(mid_units);
@@ -242,8 +298,7 @@ fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &mut Merged<W>, l
     let mut place = 0;
     for (i, before) in ahead.iter_mut().enumerate().take(merged.len) {
         let units = merged.units[i];
-        lanes.cap[i] = (f64::from(merged.outer[i]) + 1.0) * inputs.clip;
-        lanes.request_weight[i] = request_weight(inputs, merged.inner[i]);
+        bound_level(inputs, lanes, i, merged.inner[i], merged.outer[i]);
         while book.get(place).is_some_and(|shown| if buys { *shown > units } else { *shown < units }) {
             place += 1;
         }
@@ -280,9 +335,10 @@ fn request_weight(inputs: &SideInputs<'_>, inner: u8) -> f64 {
     larger(1.0 - closing / ((f64::from(inner) + 1.0) * inputs.clip), 0.0)
 }
 
-/// Fill probability, margin, cumulative size, edge and PnL of every lane; two loops without a branch or a call.
+/// Fill probability, margin, cumulative size (in whole lots with `LOTS`, else contracts), edge and PnL of every lane; two loops
+/// without a branch or a call.
 #[multiversion::multiversion(targets("x86_64+avx+avx2+fma"))]
-fn evaluate<const W: usize, const ITERATIONS: u32>(
+fn evaluate<const W: usize, const ITERATIONS: u32, const LOTS: bool>(
     lanes: &mut Lanes<W>,
     inputs: &SideInputs<'_>,
     scales: (f64, f64),
@@ -324,7 +380,8 @@ fn evaluate<const W: usize, const ITERATIONS: u32>(
         // At zero margin and zero penalty both clamps hold; the optimum is then to hold nothing.
         let optimum = if margin == 0.0 { 0.0 } else { optimum };
         let wanted = larger(optimum - inventory_fraction, 0.0) * max_position;
-        lanes.cumulative[i] = floor_snapped(smaller(wanted, lanes.cap[i]) * size_scale);
+        let held = smaller(wanted, lanes.cap[i]);
+        lanes.cumulative[i] = if LOTS { floor_snapped(held * size_scale) } else { held };
         lanes.edge[i] = lanes.depth[i] + base_edge_bps;
         lanes.pnl[i] = probability * (margin - penalty_bps);
     }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::costs::adverse_selection;
-use super::reservation::{flow_shift, half_spread};
+use super::reservation::{drift_horizon, flow_shift, half_spread};
 use super::risk::{glft_power, horizon, validity};
 use crate::config::EngineConfig;
 use crate::estimators::drift::{displacement_variance, expected_time};
@@ -24,6 +24,8 @@ pub struct Prepared {
     pub mean_half_spread: f64,
     /// τ, seconds.
     pub horizon_s: f64,
+    /// τ_D, seconds.
+    pub drift_horizon_s: f64,
     /// T(τ), seconds.
     pub horizon_time_s: f64,
     /// v(τ) at P = 0, bps².
@@ -70,6 +72,7 @@ impl Prepared {
             half_spread: estimates.depth_decays.map(|decay| half_spread(gamma, decay)),
             mean_half_spread,
             horizon_s: tau,
+            drift_horizon_s: drift_horizon(tau, validity),
             horizon_time_s: expected_time(kappa, tau),
             base_variance,
             validity,

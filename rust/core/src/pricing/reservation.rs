@@ -1,12 +1,43 @@
 //! Terms of the reservation price, MODEL.md section 4: r = D − R(x) − C + F, bps from mid.
 
-use crate::error::{Result, require_finite, require_positive};
+use crate::error::{Result, invalid_input, require_finite, require_positive};
 
-/// D = μ̂·τ/(1 + κ_μτ), bps: value of the drift over the horizon; exact for OU drift.
+/// τ_D = τ/((1 + √a/6)⁻⁴ + a²/16)^¼, seconds: the horizon over which drift is worth what the exact quotes pay for it.
+///
+/// With τ = √a/(kγ₀σ²) a lasting drift is worth (√a + a/6)/(kγ₀σ²) per unit for a small `validity` a, and 2/(kγ₀σ²) for a
+/// large one, where one clip is all that is ever held; τ_D passes from one to the other.
+#[inline]
+#[must_use]
+pub fn drift_horizon(horizon_s: f64, validity: f64) -> f64 {
+    let small = 1.0 + validity.sqrt() / 6.0;
+    let inverse = 1.0 / (small * small);
+    horizon_s / (inverse * inverse + validity * validity / 16.0).sqrt().sqrt()
+}
+
+/// D = μ̂·τ_D/(1 + κ_μτ_D), bps: value of the drift over its horizon, [`drift_horizon`].
 #[inline]
 #[must_use]
 pub fn drift_shift(drift_bps_per_s: f64, mean_reversion_per_s: f64, horizon_s: f64) -> f64 {
     drift_bps_per_s * horizon_s / (1.0 + mean_reversion_per_s * horizon_s)
+}
+
+/// D with its arguments checked, for callers outside the engine: `horizon_s` is τ, `validity` the a that makes it τ_D.
+///
+/// # Errors
+/// A drift that is not finite, κ_μ or τ not finite and positive, a negative `validity`.
+pub fn checked_drift_shift(
+    drift_bps_per_s: f64,
+    mean_reversion_per_s: f64,
+    horizon_s: f64,
+    validity: f64,
+) -> Result<f64> {
+    require_finite("drift", drift_bps_per_s)?;
+    require_positive("mean_reversion_per_s", mean_reversion_per_s)?;
+    require_positive("horizon_s", horizon_s)?;
+    if !(validity >= 0.0 && validity.is_finite()) {
+        return Err(invalid_input("validity", validity, "a finite number ≥ 0", "the first of InventoryRisk.validity"));
+    }
+    Ok(drift_shift(drift_bps_per_s, mean_reversion_per_s, drift_horizon(horizon_s, validity)))
 }
 
 /// (1/γ₀)·ln(1 + γ₀/k), bps: GLFT's half-spread at the limit of an infinitely patient market maker.
