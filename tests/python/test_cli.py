@@ -187,7 +187,11 @@ WRONG = [
     (["backtest", "--data", "SESSION", "--coin", "ETH", "--seed", "-1"], "--seed"),
     (["backtest", "--data", "BROKEN", "--coin", "ETH"], "row 3"),
     (["recording", "info", "--data", "/nowhere", "--coin", "ETH"], "/nowhere"),
+    (["recording", "info", "--data", "/nowhere"], "/nowhere"),
+    (["recording", "info", "--data", "EMPTY"], "EMPTY"),
+    (["recording", "convert", "--data", "EMPTY", "--out", "OUT"], "EMPTY"),
     (["instruments", "--frames", "/nowhere"], "/nowhere"),
+    (["instruments", "--frames", "NO_JSON"], "frame.json"),
     (["bogus"], "bogus"),
 ]
 
@@ -202,13 +206,45 @@ def test_wrong_input_is_exit_code_2_and_one_line(
     header = "timestamp,price,size,side,trade_id,exchange_timestamp"
     rows = ["1757015216.5,4270.0,1.0,buy,1,1757015216000", "1757015216.6,x,1.0,buy,2,1757015216100"]
     (broken / "trades_ETH.csv").write_text("\n".join([header, *rows]) + "\n")
-    names = {"SESSION": str(session), "BROKEN": str(broken)}
+    empty, no_json = tmp_path / "empty", tmp_path / "no_json"
+    empty.mkdir()
+    no_json.mkdir()
+    (no_json / "frame.json").write_text("{")
+    names = {"SESSION": str(session), "BROKEN": str(broken), "EMPTY": str(empty), "NO_JSON": str(no_json)}
+    names["OUT"] = str(tmp_path / "out")
     assert run([names.get(argument, argument) for argument in arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
     assert printed.err.startswith("hypermm: ")
-    assert word in printed.err
+    assert names.get(word, word) in printed.err
+
+
+def test_brackets_in_a_table_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "fields"]) == 0
+    assert "where [engine] sets no" in " ".join(capsys.readouterr().out.split())
+    path = tmp_path / "mine.toml"
+    path.write_text('[[instrument]]\ncoin = "ETH"\nsize_decimals = 4\nmax_leverage = 25\nsource = "[/odd] [red]me"\n')
+    assert run(["instruments", "--file", str(path)]) == 0
+    assert "[/odd] [red]me" in capsys.readouterr().out
+
+
+def test_a_schema_is_readable_and_the_same_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "schema"]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) > 100
+    assert json.loads(shown) == _json(capsys, "config", "schema", "--json")
+
+
+def test_a_run_that_could_place_nothing_says_so(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["backtest", "--data", str(session), "--coin", "ETH", "--out", str(tmp_path), "--json"]
+    assert run([*arguments, "--set", "max_position_usd=1"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["fills"] == 0
+    assert "no order was placed" in printed.err
+    assert len(printed.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("coin", ["BTC", "ETH", "SOL", "WLFI"])

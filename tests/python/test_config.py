@@ -66,6 +66,21 @@ def test_a_wrong_value_is_refused_in_one_line(override: str) -> None:
     assert len(str(error).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("cycle_ms=-1", "a number from 0 to 60000 ms"),
+        ("seed=1.5", "an integer from 0 to"),
+        ("fill_model=none", "one of default, paper"),
+        ("max_position_usd=0", "a number above 0 to 1e+12 USD"),
+    ],
+)
+def test_a_wrong_value_of_the_run_says_what_it_may_be(override: str, expected: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(None, [override])
+    assert caught.value.expected.startswith(expected)
+
+
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfigError, match=r"settings\.toml"):
         load_settings(_file(tmp_path, "[engine\n"))

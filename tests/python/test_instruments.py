@@ -42,6 +42,24 @@ def test_a_file_of_the_users_own_goes_first(tmp_path: Path) -> None:
     assert instrument_facts("BTC", path).max_leverage == 40
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('coin = "A"\nsize_decimals = 9\nmax_leverage = 5', "size_decimals"),
+        ('coin = "A"\nsize_decimals = 2\nmax_leverage = 0', "max_leverage"),
+        ('coin = "A"\nsize_decimals = 2\nmax_leverage = 5\nmin_notional = nan', "min_notional"),
+        ("\n[[instrument]]\n".join(['coin = "A"\nsize_decimals = 2\nmax_leverage = 5'] * 2), "coin"),
+    ],
+)
+def test_facts_out_of_range_are_refused_by_entry(tmp_path: Path, text: str, field: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[[instrument]]\n" + text)
+    with pytest.raises(InvalidInputError) as caught:
+        load_instruments(path)
+    assert str(path) in caught.value.field
+    assert caught.value.field.endswith(f": {field}")
+
+
 def test_an_unknown_coin_is_never_guessed() -> None:
     with pytest.raises(UnknownCoinError, match="did you mean WLFI"):
         instrument_facts("WLF")

@@ -190,6 +190,35 @@ def _columns() -> dict[str, Any]:
     return columns
 
 
+@pytest.mark.parametrize("lost", ["bid_price_0", "ask_size_0", "bid_price_1", "ask_size_1"])
+def test_a_missing_level_column_is_no_shallower_book(folder: Path, lost: str) -> None:
+    path = folder / f"orderbooks_{COIN}.csv.gz"
+    lines = [line.split(",") for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    index = lines[0].index(lost)
+    path.write_bytes(gzip.compress("\n".join(",".join(line[:index] + line[index + 1 :]) for line in lines).encode()))
+    with pytest.raises(RecordingError, match="missing column") as caught:
+        load_recording(folder, COIN)
+    assert caught.value.field == f"{path.name}:{lost}"
+
+
+@pytest.mark.parametrize("path", [5, None, "a\0b"])
+def test_a_path_that_is_none_is_refused(path: Any) -> None:
+    with pytest.raises(RecordingError):
+        load_recording(path, COIN)
+
+
+@pytest.mark.parametrize("coin", [5, None, b"ETH"])
+def test_a_coin_that_is_no_text_is_refused(folder: Path, coin: Any) -> None:
+    with pytest.raises(UnknownCoinError):
+        load_recording(folder, coin)
+
+
+def test_columns_that_are_no_mapping_are_refused() -> None:
+    nothing: Any = None
+    with pytest.raises(RecordingError, match="columns"):
+        Recording.from_columns(COIN, nothing)
+
+
 def test_a_recording_in_memory_needs_the_book_only() -> None:
     recording = Recording.from_columns(COIN, _columns())
     assert recording.events == 2

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hypermm.exceptions import MissingDependencyError
+from hypermm.research.charts import timeline_chart
 from hypermm.research.evaluate import MidPath, RunView
 from hypermm.research.report import render_report
 
@@ -34,6 +35,7 @@ def _view(fills: int, **changes: Any) -> RunView:
             "edge_bps": None,
             "markout_bps": {"10s": float("nan")},
             "events": 9,
+            "start_ns": BEGIN,
         },
         "fills": {
             "time_ns": time_ns[filled],
@@ -85,6 +87,17 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert shown["Edge after fees, 10 s"] == "–"
     assert shown["Markout, 10 s"] == "–"
     assert shown["Profit and loss"] == "+1.50 USD"
+
+
+def test_times_are_read_as_times() -> None:
+    assert "<span>start UTC</span><span>2025-09-04 15:33:20</span>" in render_report(_view(3))
+
+
+def test_no_legend_lies_on_a_chart() -> None:
+    layout = timeline_chart(_view(3)).layout
+    for index in ("", "2", "3", "4"):
+        legend = layout[f"legend{index}"]
+        assert (legend.y, legend.yanchor) == (layout[f"yaxis{index}"].domain[1], "bottom")
 
 
 def test_without_plotly_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,14 @@ def run_backtest(
         max_position=config.max_position,
         settings=config.to_dict() | {name: getattr(settings.run, name) for name in settings.run.__struct_fields__},
     )
+    if summary["quote_cycles"] and not summary["orders_placed"]:
+        stderr.print(
+            Text(
+                f"no order was placed: at max_position = {config.max_position:g} no order reaches the smallest value, "
+                f"{instrument.min_notional:g} USD, or no book was usable"
+            ),
+            soft_wrap=True,
+        )
     page: Path | None = folder / "report.html"
     try:
         write_report(view, folder / "report.html")

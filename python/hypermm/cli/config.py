@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from hypermm.cli.output import json_option, print_json, print_table
@@ -39,8 +41,10 @@ def _written(value: object) -> str:
 @json_option
 def schema(as_json: bool) -> None:
     """Print the JSON Schema of a settings file."""
-    del as_json  # a schema is JSON with and without it
-    print_json(json_schema())
+    if as_json:
+        print_json(json_schema())
+    else:
+        click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 
 
 @config.command()
@@ -55,5 +59,7 @@ def check(file: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"engine": values, "run": run})
     else:
-        rows = [{"table": "engine", "name": name, "value": str(value)} for name, value in values.items()]
-        print_table(file, rows + [{"table": "run", "name": name, "value": str(value)} for name, value in run.items()])
+        rows = [{"table": "engine", "name": name, "value": _written(value)} for name, value in values.items()]
+        print_table(
+            file, rows + [{"table": "run", "name": name, "value": _written(value)} for name, value in run.items()]
+        )

@@ -10,6 +10,7 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,14 +41,15 @@ def _finite(value: Any) -> Any:
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of equal keys as a table on stdout."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     names = list(rows[0]) if rows else []
     for name in names:
         number = isinstance(rows[0][name], (int, float)) and not isinstance(rows[0][name], bool)
         prose = name == names[-1] and not number
         table.add_column(name.replace("_", " "), justify="right" if number else "left", no_wrap=not prose)
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        # As text: a name or a sentence may hold [brackets], which are markup to rich.
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     stdout().print(table)
 
 

@@ -8,8 +8,9 @@ import click
 import numpy as np
 
 from hypermm.cli.output import json_option, print_json, print_table
-from hypermm.recording import available_coins, load_recording
+from hypermm.recording import load_recording
 from hypermm.recording.convert import convert_recording
+from hypermm.recording.load import held_coins
 
 __all__ = ["recording"]
 
@@ -25,7 +26,7 @@ def recording() -> None:
 @json_option
 def info(data: str, coins: tuple[str, ...], as_json: bool) -> None:
     """Show spans, counts, latency and gaps."""
-    rows = [_row(data, coin) for coin in (coins or available_coins(data))]
+    rows = [_row(data, coin) for coin in (coins or held_coins(data))]
     if as_json:
         print_json(rows)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hypermm._core import EngineConfig
-from hypermm.config.model import RunConfig, Settings, refuse_unknown
+from hypermm.config.model import RunConfig, Settings, field_rows, refuse_unknown
 from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
@@ -99,8 +99,15 @@ def _run(table: dict[str, Any]) -> RunConfig:
         try:
             msgspec.convert({name: value}, RunConfig)
         except msgspec.ValidationError as error:
-            wanted = str(error).split(" - at ", 1)[0]
-            raise InvalidConfigError(
-                field=f"run.{name}", value=value, expected=wanted[:1].lower() + wanted[1:]
-            ) from error
+            raise InvalidConfigError(field=f"run.{name}", value=value, expected=_wanted(name)) from error
     return msgspec.convert(table, RunConfig)
+
+
+def _wanted(name: str) -> str:
+    """What a key of [run] may be, in the words of the table of fields."""
+    row = next(row for row in field_rows() if (row.table, row.name) == ("run", name))
+    if row.type == "string":
+        return f"one of {row.range}"
+    kind = "an integer" if row.type == "integer" else "a number"
+    between = row.range if row.range.startswith("above") else f"from {row.range}"
+    return f"{kind} {between}" + ("" if row.unit == "1" else f" {row.unit}")

@@ -114,8 +114,12 @@ def field_rows() -> list[FieldRow]:
     ]
     for name, entry in _run_properties().items():
         text, _, unit = entry["description"].partition(" Unit: ")
-        low = entry.get("minimum", entry.get("exclusiveMinimum"))
-        bounds = ", ".join(entry["enum"]) if "enum" in entry else f"{low:g} to {entry['maximum']:g}"
+        if "enum" in entry:
+            bounds = ", ".join(entry["enum"])
+        elif "exclusiveMinimum" in entry:
+            bounds = f"above {entry['exclusiveMinimum']:g} to {entry['maximum']:g}"
+        else:
+            bounds = f"{entry['minimum']:g} to {entry['maximum']:g}"
         rows.append(
             FieldRow("run", name, entry.get("type", "string"), unit.rstrip("."), entry["default"], bounds, text)
         )

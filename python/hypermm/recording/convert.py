@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypermm.recording.load import available_coins, load_recording
+from hypermm.recording.load import held_coins, load_recording
 from hypermm.recording.write import write_recording
 
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ def convert_recording(
     """
     return {
         coin: write_recording(load_recording(source, coin), target)
-        for coin in (available_coins(source) if coins is None else coins)
+        for coin in (held_coins(source) if coins is None else coins)
     }

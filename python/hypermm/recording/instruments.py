@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hypermm._core import Instrument
 from hypermm.exceptions import InvalidInputError, UnknownCoinError
 
 if TYPE_CHECKING:
@@ -80,7 +81,25 @@ def load_instruments(path: str | PathLike[str] | None = None) -> dict[str, Instr
             value=str(error).splitlines()[0],
             expected="[[instrument]] tables with " + ", ".join(InstrumentFacts.__struct_fields__),
         ) from error
-    return {entry.coin: entry for entry in entries}
+    facts: dict[str, InstrumentFacts] = {}
+    for index, entry in enumerate(entries):
+        where = f"instrument file {name}, entry {index + 1}"
+        try:
+            Instrument(
+                entry.coin,
+                entry.size_decimals,
+                entry.max_leverage,
+                min_notional=entry.min_notional,
+                funding_interval_s=entry.funding_interval_s,
+            )
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                field=f"{where}: {error.field}", value=error.value, expected=error.expected, hint=error.hint
+            ) from error
+        if entry.coin in facts:
+            raise InvalidInputError(field=f"{where}: coin", value=entry.coin, expected="each coin once")
+        facts[entry.coin] = entry
+    return facts
 
 
 def instrument_facts(coin: str, path: str | PathLike[str] | None = None) -> InstrumentFacts:
@@ -140,10 +159,13 @@ def from_frames(folder: str | PathLike[str]) -> list[InstrumentFacts]:
 
 
 def _payloads(path: Path) -> list[Any]:
-    text = path.read_text("utf-8")
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    return [json.loads(text)]
+    try:
+        text = path.read_text("utf-8")
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(text)]
+    except ValueError as error:  # of UTF-8 or of JSON
+        raise InvalidInputError(field=f"frame {path}", value=str(error), expected="a JSON payload") from error
 
 
 def _universe(node: Any) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ and line, the header being line 1.
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["available_coins", "load_recording"]
+__all__ = ["available_coins", "held_coins", "load_recording"]
 
+_A_FOLDER = "a folder with orderbooks_COIN.csv.gz or .parquet"
+_LEVEL = re.compile(r"(?:bid|ask)_(?:price|size)_([0-9]{1,4})")
 _BOOK, _BEST, _TRADES, _CONTEXT = "orderbooks", "prices", "trades", "context"
 
 
 def available_coins(path: str | PathLike[str]) -> list[str]:
-    """Coins that the folder holds a book of, sorted."""
-    folder = Path(path)
+    """Coins that the folder holds a book of, sorted.
+
+    Raises:
+        RecordingError: `path` is no folder.
+    """
+    folder = _folder(path)
     names = (item.name for item in folder.glob(f"{_BOOK}_*") if item.is_file())
     coins = {
         name.removeprefix(f"{_BOOK}_").removesuffix(suffix)
@@ -38,6 +45,18 @@ def available_coins(path: str | PathLike[str]) -> list[str]:
         if name.endswith(suffix)
     }
     return sorted(coins)
+
+
+def held_coins(path: str | PathLike[str]) -> list[str]:
+    """Coins that the folder holds a book of, at least one.
+
+    Raises:
+        RecordingError: `path` is no folder, or holds no recording.
+    """
+    coins = available_coins(path)
+    if not coins:
+        raise RecordingError(field="path", value=str(path), expected=_A_FOLDER, hint="it holds none; check --data")
+    return coins
 
 
 def load_recording(path: str | PathLike[str], coin: str) -> Recording:
@@ -58,14 +77,9 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
         RecordingError: A file or column is missing or corrupt, a value is not finite or out of range, or time goes
             backwards; names file, column and row.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise RecordingError(
-            field="path",
-            value=str(folder),
-            expected="a folder with orderbooks_COIN.csv.gz or .parquet",
-            hint="check --data",
-        )
+    folder = _folder(path)
+    if not isinstance(coin, str):
+        raise UnknownCoinError(field="coin", value=coin, expected="a venue symbol as text, such as ETH")
     coins = available_coins(folder)
     if coin not in coins:
         near = difflib.get_close_matches(coin.upper(), coins, n=1)
@@ -89,6 +103,17 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
         dropped_duplicate_trades=duplicates,
         **columns,
     )
+
+
+def _folder(path: str | PathLike[str]) -> Path:
+    try:
+        folder = Path(path)
+        found = folder.is_dir()
+    except (TypeError, ValueError) as error:
+        raise RecordingError(field="path", value=path, expected=_A_FOLDER) from error
+    if not found:
+        raise RecordingError(field="path", value=str(folder), expected=_A_FOLDER, hint="check --data")
+    return folder
 
 
 def _find(folder: Path, stream: str, coin: str) -> Path | None:
@@ -124,9 +149,9 @@ def _clocks(table: Table, stream: str) -> dict[str, NDArray[np.int64]]:
 
 
 def _book(table: Table) -> dict[str, NDArray[Any]]:
-    depth = 0
-    while f"bid_price_{depth}" in table.columns:
-        depth += 1
+    # The deepest level of any of the four: a column missing in between is an error, not a shallower book.
+    matches = (_LEVEL.fullmatch(name) for name in table.columns)
+    depth = max((int(match[1]) + 1 for match in matches if match), default=0)
     if depth == 0:
         raise table.error("bid_price_0", "missing column", "bid_price_0, bid_size_0, ask_price_0, ask_size_0, ...")
     if not table.rows:

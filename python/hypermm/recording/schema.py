@@ -6,6 +6,7 @@ on the first, so the engine sees an event when the collector did.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,6 @@ import numpy as np
 from hypermm.exceptions import RecordingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 __all__ = ["COLUMNS", "STREAMS", "Column", "Recording"]
@@ -165,6 +164,8 @@ class Recording:
         Raises:
             RecordingError: A name is unknown, or the book is missing.
         """
+        if not isinstance(columns, Mapping):
+            raise RecordingError(field="columns", value=type(columns).__name__, expected="a mapping of name to array")
         for name in columns:
             if name not in COLUMNS:
                 raise RecordingError(field=name, value="unknown column", expected="one of " + ", ".join(COLUMNS))

@@ -32,6 +32,7 @@ _INTEGER = (
     "aggressor",
     "next_settlement_ns",
 )
+_MOST_NAMED = 8
 _NS_PER_MS = 1_000_000
 _TENTH_MICROSECONDS = 1e7
 
@@ -56,7 +57,8 @@ class Table:
         for name in names:
             if name in self.columns:
                 return name
-        raise self.error(names[-1], "missing column", f"one of {', '.join(self.columns)} to be {names[-1]}")
+        found = ", ".join(list(self.columns)[:_MOST_NAMED]) + (", ..." if len(self.columns) > _MOST_NAMED else "")
+        raise self.error(names[-1], "missing column", f"a column {' or '.join(names)}; the file has {found}")
 
     def numbers(self, name: str, *, missing: bool = False) -> NDArray[np.float64]:
         """A column of finite floats; NaN only where it may be missing."""

@@ -19,7 +19,7 @@ __all__ = ["as_html", "markout_chart", "sources_chart", "timeline_chart"]
 
 _HORIZONS_S = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60)
 _MOST_POINTS = 9_000
-_BUY, _SELL, _INK, _MUTED, _GRID = "#0a8f6c", "#d1495b", "#1d2733", "#8a97a6", "#e8ecf1"
+_BUY, _SELL, _INK, _MUTED, _GRID = "#0a8f6c", "#d1495b", "#1d2733", "#66727f", "#e8ecf1"
 _ACCENT, _VIOLET, _AMBER = "#2563eb", "#7c5cd6", "#d98e04"
 # Column of the account, name, color, and its sign in profit: fees and funding are columns of what was paid.
 _SOURCES = (
@@ -108,14 +108,11 @@ def timeline_chart(view: RunView) -> Any:
     _add_profit(figure, view)
     _add_drift(figure, quotes, clock)
     _dress(figure, height=1060)
-    figure.update_layout(
-        hovermode="x unified",
-        hoversubplots="axis",
-        legend=_legend(1.0),
-        legend2=_legend(0.545),
-        legend3=_legend(0.395),
-        legend4=_legend(0.15),
-    )
+    # Each legend stands above its own panel, in line with the panel's title.
+    tops = [axis.domain[1] for axis in figure.select_yaxes()]
+    names = ("legend", "legend2", "legend3", "legend4")
+    figure.update_layout(hovermode="x unified", hoversubplots="axis")
+    figure.update_layout({name: _legend(top) for name, top in zip(names, tops, strict=True)})
     if len(clock):
         figure.update_xaxes(type="date", range=[clock[0], clock[-1]])
     figure.update_xaxes(showspikes=True, spikemode="across", spikethickness=1, spikecolor=_MUTED, spikedash="dot")

@@ -77,6 +77,10 @@ def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for name, value in summary.items():
         if isinstance(value, dict):
             rows += [(f"{name} {key}", item) for key, item in value.items()]
+        elif name.endswith("_ns") and isinstance(value, int):
+            rows.append(
+                (name.removesuffix("_ns") + " UTC", f"{datetime.fromtimestamp(value / 1e9, UTC):%Y-%m-%d %H:%M:%S}")
+            )
         else:
             rows.append((name, value))
     return rows
