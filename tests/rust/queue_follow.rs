@@ -1,7 +1,7 @@
 //! The short way of following best prices equals the long way through the whole book.
 
 use hypermm_core::instrument::Instrument;
-use hypermm_core::state::book::Book;
+use hypermm_core::state::book::{Book, SnapshotLevels};
 use hypermm_core::state::own_orders::OwnOrders;
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side};
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ proptest! {
                 let bids: Vec<f64> = (0..20).map(|level| price(bid - level)).collect();
                 let asks: Vec<f64> = (0..20).map(|level| price(ask + level)).collect();
                 let sizes: Vec<f64> = (0..20).map(|level| ((size * (level + 3)) % 97 + 1) as f64).collect();
-                let snapshot = book.read_snapshot(&instrument, now, &bids, &sizes, &asks, &sizes).unwrap();
-                book.apply_snapshot(now, snapshot);
+                let levels = SnapshotLevels { bid_prices: &bids, bid_sizes: &sizes, ask_prices: &asks, ask_sizes: &sizes };
+                book.apply_snapshot(now, &Book::check_snapshot(&instrument, levels).unwrap());
                 short.follow_book(&book);
                 long.follow_book(&book);
             } else {

@@ -18,7 +18,7 @@ use crate::pricing::prepared::{Memo, Prepared};
 use crate::pricing::readings::readings;
 use crate::pricing::reservation::drift_shift;
 use crate::pricing::risk::InventoryRisk;
-use crate::state::book::Book;
+use crate::state::book::{Book, SnapshotLevels};
 use crate::state::context::ContextState;
 use crate::state::inventory::Inventory;
 use crate::state::own_orders::{OwnOrder, OwnOrders};
@@ -98,11 +98,11 @@ impl QuoteEngine {
         ask_sizes: &[f64],
     ) -> Result<()> {
         self.check_time(time_ns)?;
-        // The seconds before this event belong to the old book, so the new one is read aside first.
-        let checked =
-            self.book.read_snapshot(&self.instrument, time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes)?;
+        let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
+        let checked = Book::check_snapshot(&self.instrument, levels)?;
+        // The seconds before this event belong to the old book.
         self.advance(time_ns);
-        self.book.apply_snapshot(time_ns, checked);
+        self.book.apply_snapshot(time_ns, &checked);
         self.after_book();
         self.own_orders.follow_book(&self.book);
         Ok(())
@@ -218,6 +218,43 @@ impl QuoteEngine {
             ));
         }
         self.advance(time_ns);
+        self.place_order(time_ns, order_id, status, side, (exact, price), remaining);
+        Ok(())
+    }
+
+    /// [`QuoteEngine::on_order`] for a caller that keeps prices and sizes exact, as the backtest's venue does.
+    ///
+    /// # Errors
+    /// A price that is not positive, a negative size, a time before the last.
+    pub fn on_exact_order(
+        &mut self,
+        time_ns: TimestampNs,
+        order_id: &Identifier,
+        status: OrderStatus,
+        side: Side,
+        price: Price,
+        remaining: Lots,
+    ) -> Result<()> {
+        self.check_time(time_ns)?;
+        for (field, value, least) in [("price", price.0, 1), ("remaining_size", remaining.0, 0)] {
+            if value < least {
+                return Err(invalid_input(field, value, format!("{least} or more units"), ""));
+            }
+        }
+        self.advance(time_ns);
+        self.place_order(time_ns, order_id, status, side, (price, self.instrument.price_to_f64(price)), remaining);
+        Ok(())
+    }
+
+    fn place_order(
+        &mut self,
+        time_ns: TimestampNs,
+        order_id: &Identifier,
+        status: OrderStatus,
+        side: Side,
+        (exact, price): (Price, f64),
+        remaining: Lots,
+    ) {
         let (last_mid, book) = (self.last_mid, &self.book);
         // Only an order not heard of before, or moved, is looked up in the book.
         let place_in_book = || {
@@ -225,7 +262,6 @@ impl QuoteEngine {
             (depth_bps, book.side(side).displayed_at(side, exact).unwrap_or(0.0))
         };
         self.own_orders.apply(time_ns, order_id, status, side, exact, remaining, place_in_book);
-        Ok(())
     }
 
     /// A fill of ours. Moves the position once: false for a `fill_id` seen before.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_input, require_positive};
 use crate::event::BestLevel;
-use crate::instrument::Instrument;
+use crate::instrument::{Decade, Instrument, MAX_UNITS};
+use crate::online::lanes::{SNAP_TOLERANCE, nearest, to_integer};
 use crate::types::{BPS, Price, QuoteStatus, Side, TimestampNs, seconds_between};
 
 /// Levels kept a side; deeper ones of a longer snapshot are checked and dropped.
@@ -82,6 +83,22 @@ impl BookSide {
         None
     }
 
+    /// [`BookSide::displayed_at`], searched from place `finger`, which is left where the price stands or would stand.
+    #[inline]
+    pub(crate) fn displayed_near(&self, side: Side, price: Price, finger: &mut usize) -> Option<f64> {
+        let units = &self.units[..self.len];
+        let mut place = (*finger).min(units.len());
+        while place > 0 && !is_better(side, units[place - 1], price.0) {
+            place -= 1;
+        }
+        while place < units.len() && is_better(side, units[place], price.0) {
+            place += 1;
+        }
+        *finger = place;
+        let found = units.get(place)?;
+        Some(if *found == price.0 { self.sizes[place] } else { 0.0 })
+    }
+
     fn set(&mut self, place: usize, units: i64, price: f64, size: f64, since_ns: TimestampNs) {
         self.units[place] = units;
         self.prices[place] = price;
@@ -114,6 +131,31 @@ impl BookSide {
             self.len = kept + 1;
             self.set(0, units, price, size, now_ns);
         }
+    }
+
+    /// Takes over a checked side. Levels that stood before keep their age.
+    fn replace(&mut self, side: Side, read: &ReadSide, prices: &[f64], sizes: &[f64], now_ns: TimestampNs) {
+        let len = read.len;
+        let units = read.units.map(to_integer);
+        if len != self.len || units != self.units {
+            let (old_units, old_since_ns) = (self.units, self.since_ns);
+            let old_units = &old_units[..self.len];
+            let mut old = 0;
+            for (since_ns, &units) in self.since_ns.iter_mut().zip(&units[..len]) {
+                while old < old_units.len() && is_better(side, old_units[old], units) {
+                    old += 1;
+                }
+                let stands = old < old_units.len() && old_units[old] == units;
+                *since_ns = if stands { old_since_ns[old] } else { now_ns };
+            }
+            self.units = units;
+            self.len = len;
+            self.since_ns[len..].fill(0);
+            self.prices[len..].fill(0.0);
+            self.sizes[len..].fill(0.0);
+        }
+        self.prices[..len].copy_from_slice(&prices[..len]);
+        self.sizes[..len].copy_from_slice(&sizes[..len]);
     }
 
     fn shift_left(&mut self, places: usize) {
@@ -150,11 +192,32 @@ pub struct CheckedLevel {
     size: f64,
 }
 
-/// A checked snapshot.
+/// The levels of a snapshot as they came, best first.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotLevels<'a> {
+    /// Bid prices.
+    pub bid_prices: &'a [f64],
+    /// Bid sizes, contracts.
+    pub bid_sizes: &'a [f64],
+    /// Ask prices.
+    pub ask_prices: &'a [f64],
+    /// Ask sizes, contracts.
+    pub ask_sizes: &'a [f64],
+}
+
+/// What a check found of one side: levels kept and their whole units; zeros past `len`.
+#[derive(Clone, Copy, Debug)]
+struct ReadSide {
+    len: usize,
+    units: [f64; BOOK_DEPTH],
+}
+
+/// A checked snapshot; its prices and sizes stay where they are.
 #[derive(Clone, Debug)]
-pub struct CheckedSnapshot {
-    bids: BookSide,
-    asks: BookSide,
+pub struct CheckedSnapshot<'a> {
+    levels: SnapshotLevels<'a>,
+    bids: ReadSide,
+    asks: ReadSide,
 }
 
 impl Book {
@@ -216,36 +279,29 @@ impl Book {
         }
     }
 
-    /// Checks a snapshot against the grid and the order of levels, carrying over level ages; changes nothing.
+    /// Checks a snapshot against the grid and the order of levels; no book is needed for that.
     ///
     /// # Errors
     /// Lengths that differ, non-finite or non-positive numbers, prices off the grid, a side out of order, a snapshot crossed in itself.
-    pub fn read_snapshot(
-        &self,
-        instrument: &Instrument,
-        now_ns: TimestampNs,
-        bid_prices: &[f64],
-        bid_sizes: &[f64],
-        ask_prices: &[f64],
-        ask_sizes: &[f64],
-    ) -> Result<CheckedSnapshot> {
-        let bids = read_side(instrument, Side::Buy, &self.bids, now_ns, bid_prices, bid_sizes)?;
-        let asks = read_side(instrument, Side::Sell, &self.asks, now_ns, ask_prices, ask_sizes)?;
+    pub fn check_snapshot<'a>(instrument: &Instrument, levels: SnapshotLevels<'a>) -> Result<CheckedSnapshot<'a>> {
+        let bids = read_side(instrument, Side::Buy, levels.bid_prices, levels.bid_sizes)?;
+        let asks = read_side(instrument, Side::Sell, levels.ask_prices, levels.ask_sizes)?;
         if bids.len > 0 && asks.len > 0 && bids.units[0] > asks.units[0] {
             return Err(invalid_input(
                 "bid_prices",
-                bids.prices[0],
-                format!("a best bid below the best ask {}", asks.prices[0]),
+                levels.bid_prices[0],
+                format!("a best bid below the best ask {}", levels.ask_prices[0]),
                 "a snapshot is never crossed in itself; are bids and asks swapped?",
             ));
         }
-        Ok(CheckedSnapshot { bids, asks })
+        Ok(CheckedSnapshot { levels, bids, asks })
     }
 
     /// Takes over a checked snapshot.
-    pub fn apply_snapshot(&mut self, now_ns: TimestampNs, snapshot: CheckedSnapshot) {
-        self.bids = snapshot.bids;
-        self.asks = snapshot.asks;
+    pub fn apply_snapshot(&mut self, now_ns: TimestampNs, snapshot: &CheckedSnapshot<'_>) {
+        let levels = &snapshot.levels;
+        self.bids.replace(Side::Buy, &snapshot.bids, levels.bid_prices, levels.bid_sizes, now_ns);
+        self.asks.replace(Side::Sell, &snapshot.asks, levels.ask_prices, levels.ask_sizes, now_ns);
         self.updated_ns = Some(now_ns);
     }
 
@@ -278,14 +334,66 @@ impl Book {
     }
 }
 
-fn read_side(
-    instrument: &Instrument,
+/// Whether a whole side is plainly in order, with its units: on the grid of one decade, strictly sorted, sizes positive
+/// and finite. It has no early exit and no division, so that the levels are checked in lanes. False says nothing yet.
+#[inline]
+fn read_lanes(
+    scale: f64,
+    decade: Decade,
     side: Side,
-    before: &BookSide,
-    now_ns: TimestampNs,
     prices: &[f64],
     sizes: &[f64],
-) -> Result<BookSide> {
+    whole: &mut [f64; BOOK_DEPTH],
+) -> bool {
+    let inverse = 1.0 / decade.increment;
+    let (low, high) = (if decade.low > 1.0 { decade.low } else { 1.0 }, decade.high);
+    let mut fine = true;
+    for ((whole, &price), &size) in whole.iter_mut().zip(prices).zip(sizes) {
+        let units = price * scale;
+        *whole = nearest(units);
+        // The increment is a power of ten and units stay below 2^51: one product finds the only possible multiple.
+        let multiple = nearest(*whole * inverse) * decade.increment;
+        fine &= (units - *whole).abs() <= SNAP_TOLERANCE * units;
+        fine &= *whole >= low;
+        fine &= *whole < high;
+        fine &= units <= MAX_UNITS;
+        fine &= multiple == *whole;
+        fine &= size > 0.0;
+        fine &= size < f64::INFINITY;
+    }
+    let levels = &whole[..prices.len()];
+    for (better, worse) in levels.iter().zip(levels.iter().skip(1)) {
+        fine &= side.sign() * (better - worse) > 0.0;
+    }
+    fine
+}
+
+fn read_side(instrument: &Instrument, side: Side, prices: &[f64], sizes: &[f64]) -> Result<ReadSide> {
+    let mut read = ReadSide { len: prices.len().min(BOOK_DEPTH), units: [0.0; BOOK_DEPTH] };
+    if prices.len() == sizes.len()
+        && prices.len() <= BOOK_DEPTH
+        && let Some(best) = prices.first()
+    {
+        let scale = instrument.price_scale();
+        let decade = instrument.decade(nearest(best * scale));
+        if read_lanes(scale, decade, side, prices, sizes, &mut read.units) {
+            return Ok(read);
+        }
+    }
+    read_carefully(instrument, side, prices, sizes, &mut read.units)?;
+    Ok(read)
+}
+
+/// Level by level: a side over two decades, one longer than is kept, or one with something wrong, which is named.
+#[cold]
+#[inline(never)]
+fn read_carefully(
+    instrument: &Instrument,
+    side: Side,
+    prices: &[f64],
+    sizes: &[f64],
+    whole: &mut [f64; BOOK_DEPTH],
+) -> Result<()> {
     let (price_field, size_field) = match side {
         Side::Buy => ("bid_prices", "bid_sizes"),
         Side::Sell => ("ask_prices", "ask_sizes"),
@@ -298,12 +406,11 @@ fn read_side(
             "",
         ));
     }
-    let mut read = BookSide { len: prices.len().min(BOOK_DEPTH), ..BookSide::default() };
     let mut last = match side {
         Side::Buy => i64::MAX,
         Side::Sell => 0,
     };
-    let mut old = 0;
+    *whole = [0.0; BOOK_DEPTH];
     for (i, (&price, &size)) in prices.iter().zip(sizes).enumerate() {
         let units = instrument.price_from_f64(price_field, price)?.0;
         if !(size > 0.0 && size < f64::INFINITY) {
@@ -322,12 +429,8 @@ fn read_side(
         }
         last = units;
         if i < BOOK_DEPTH {
-            while old < before.len && is_better(side, before.units[old], units) {
-                old += 1;
-            }
-            let stands = old < before.len && before.units[old] == units;
-            read.set(i, units, price, size, if stands { before.since_ns[old] } else { now_ns });
+            whole[i] = units as f64;
         }
     }
-    Ok(read)
+    Ok(())
 }

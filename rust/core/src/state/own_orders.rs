@@ -68,7 +68,8 @@ impl OrderLife {
             let mut exposure = self.lived_s[i];
             if self.living[i] > 0 {
                 let running = i128::from(self.living[i]) * i128::from(now_ns) - self.living_since_ns[i];
-                exposure += running.max(0) as f64 / NS_PER_S;
+                // Time in nanoseconds fits 64 bits unless the clock began in another age; the wide conversion is a call.
+                exposure += i64::try_from(running).map_or(running as f64, |short| short as f64).max(0.0) / NS_PER_S;
             }
             *life = (exposure + LIFE_PRIOR_S) / (self.ended[i] + 1.0);
         }
@@ -82,9 +83,40 @@ fn bucket_of(depth_bps: f64) -> u8 {
 
 /// Every order of ours not known to be dead.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredOrders")]
 pub struct OwnOrders {
     orders: Vec<OwnOrder>,
     life: OrderLife,
+    // One key an order, side by side: an order is found without walking through the orders themselves.
+    #[serde(skip_serializing)]
+    keys: Vec<u64>,
+    // Whether a filled order waits to be forgotten.
+    #[serde(skip_serializing)]
+    holds_exhausted: bool,
+}
+
+/// What a snapshot holds of [`OwnOrders`]; the rest follows from it.
+#[derive(Deserialize)]
+struct StoredOrders {
+    orders: Vec<OwnOrder>,
+    life: OrderLife,
+}
+
+impl From<StoredOrders> for OwnOrders {
+    fn from(stored: StoredOrders) -> Self {
+        let keys = stored.orders.iter().map(|order| key_of(&order.id)).collect();
+        let holds_exhausted = stored.orders.iter().any(|order| order.remaining.0 == 0);
+        Self { orders: stored.orders, life: stored.life, keys, holds_exhausted }
+    }
+}
+
+/// A number itself; texts may share a key.
+#[inline]
+fn key_of(id: &Identifier) -> u64 {
+    match id {
+        Identifier::Number(number) => *number,
+        Identifier::Text(text) => u64::from(crc32fast::hash(text.as_bytes())),
+    }
 }
 
 impl OwnOrders {
@@ -113,14 +145,16 @@ impl OwnOrders {
         remaining: Lots,
         place_in_book: impl FnOnce() -> (f64, f64),
     ) {
-        let place = self.orders.iter().position(|order| order.id == *id);
+        let place = self.find(id);
         let ends = status.is_dead() || remaining.0 == 0;
         match place {
             Some(place) if ends => {
-                let order = self.orders.swap_remove(place);
+                let order = &self.orders[place];
                 if order.remaining.0 > 0 {
                     self.life.end(order.bucket, order.placed_ns, now_ns);
                 }
+                self.orders.swap_remove(place);
+                self.keys.swap_remove(place);
             }
             Some(place) => {
                 let moved = self.orders[place].price != price || self.orders[place].side != side;
@@ -145,6 +179,7 @@ impl OwnOrders {
                     let (bucket, placed) = (order.bucket, order.placed_ns);
                     if before.0 > 0 && order.remaining.0 <= 0 {
                         order.remaining = Lots(0);
+                        self.holds_exhausted = true;
                         self.life.end(bucket, placed, now_ns);
                     } else if before.0 == 0 && self.orders[place].remaining.0 > 0 {
                         self.orders[place].placed_ns = now_ns;
@@ -157,6 +192,7 @@ impl OwnOrders {
                 self.forget_exhausted(now_ns);
                 let (depth_bps, ahead) = place_in_book();
                 self.life.begin(bucket_of(depth_bps), now_ns);
+                self.keys.push(key_of(id));
                 self.orders.push(new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead));
             }
         }
@@ -164,7 +200,8 @@ impl OwnOrders {
 
     /// Counts a fill against its order.
     pub fn apply_fill(&mut self, now_ns: TimestampNs, id: &Identifier, lots: Lots) {
-        let Some(order) = self.orders.iter_mut().find(|order| order.id == *id) else { return };
+        let Some(place) = self.find(id) else { return };
+        let order = &mut self.orders[place];
         order.filled = Lots(order.filled.0.saturating_add(lots.0));
         let left = Lots((order.original.0 - order.filled.0).max(0)).min(order.remaining);
         if order.remaining.0 > 0 && left.0 == 0 {
@@ -172,15 +209,31 @@ impl OwnOrders {
         }
         order.remaining = left;
         order.changed_ns = now_ns;
+        self.holds_exhausted |= left.0 == 0;
+    }
+
+    #[inline]
+    fn find(&self, id: &Identifier) -> Option<usize> {
+        let key = key_of(id);
+        let mut from = 0;
+        while let Some(place) = self.keys[from..].iter().position(|other| *other == key) {
+            if self.orders[from + place].id == *id {
+                return Some(from + place);
+            }
+            from += place + 1;
+        }
+        None
     }
 
     /// Lets the queue shrink to what the book shows; it never grows, later size stands behind.
     pub fn follow_book(&mut self, book: &Book) {
+        // Orders placed together stand near each other: the search begins where the order before was found.
+        let mut fingers = [0; 2];
         for order in &mut self.orders {
-            if order.ahead > 0.0
-                && let Some(displayed) = book.side(order.side).displayed_at(order.side, order.price)
-            {
-                order.ahead = smaller(order.ahead, displayed);
+            if order.ahead > 0.0 {
+                let finger = &mut fingers[order.side.index()];
+                let displayed = book.side(order.side).displayed_near(order.side, order.price, finger);
+                order.ahead = displayed.map_or(order.ahead, |displayed| smaller(order.ahead, displayed));
             }
         }
     }
@@ -222,7 +275,13 @@ impl OwnOrders {
     }
 
     fn forget_exhausted(&mut self, now_ns: TimestampNs) {
+        if !self.holds_exhausted {
+            return;
+        }
         self.orders.retain(|order| order.remaining.0 > 0 || now_ns - order.changed_ns < EXHAUSTED_KEPT_NS);
+        self.keys.clear();
+        self.keys.extend(self.orders.iter().map(|order| key_of(&order.id)));
+        self.holds_exhausted = self.orders.iter().any(|order| order.remaining.0 == 0);
     }
 }
 

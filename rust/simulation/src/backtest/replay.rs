@@ -21,7 +21,7 @@ use crate::market::recording::at_row;
 pub use crate::market::recording::{ContextColumns, RecordingColumns};
 use crate::venue::fill_models::{FillModel, FillParameters, ProbabilisticFills};
 use crate::venue::latency::Latency;
-use crate::venue::recorded::{Notice, RecordedVenue};
+use crate::venue::recorded::{Notice, RecordedVenue, VenueOrder};
 
 const PROGRESS_MASK: u64 = (1 << 16) - 1;
 // The engine's own rule for a clip that was not set.
@@ -93,6 +93,27 @@ pub trait Strategy {
     /// Ends the run.
     fn on_account(&mut self, time_ns: TimestampNs, event: &AccountEvent) -> std::result::Result<(), Self::Error>;
 
+    /// An order of ours has a new status; the venue knows price and size exactly.
+    ///
+    /// # Errors
+    /// Ends the run.
+    #[inline]
+    fn on_order(
+        &mut self,
+        time_ns: TimestampNs,
+        order: &VenueOrder,
+        instrument: &Instrument,
+    ) -> std::result::Result<(), Self::Error> {
+        let event = AccountEvent::Order {
+            order_id: Identifier::Number(order.id),
+            status: order.status,
+            side: order.side,
+            price: instrument.price_to_f64(order.price),
+            remaining_size: instrument.lots_to_f64(order.known_remaining),
+        };
+        self.on_account(time_ns, &event)
+    }
+
     /// Writes the wanted ladder: exact prices and lots, best level first, `len` levels a side.
     ///
     /// # Errors
@@ -134,6 +155,12 @@ impl Strategy for QuoteEngine {
                 self.on_quota(time_ns, *requests_remaining, *requests_last_day)
             }
         }
+    }
+
+    #[inline]
+    fn on_order(&mut self, time_ns: TimestampNs, order: &VenueOrder, _: &Instrument) -> Result<()> {
+        let id = Identifier::Number(order.id);
+        self.on_exact_order(time_ns, &id, order.status, order.side, order.price, order.known_remaining)
     }
 
     #[inline]
@@ -350,15 +377,7 @@ impl<M: FillModel> Replay<'_, M> {
         time_ns: TimestampNs,
         slot: usize,
     ) -> std::result::Result<(), S::Error> {
-        let order = self.venue.order(slot);
-        let event = AccountEvent::Order {
-            order_id: Identifier::Number(order.id),
-            status: order.status,
-            side: order.side,
-            price: self.instrument.price_to_f64(order.price),
-            remaining_size: self.instrument.lots_to_f64(order.known_remaining),
-        };
-        strategy.on_account(time_ns, &event)
+        strategy.on_order(time_ns, self.venue.order(slot), self.instrument)
     }
 
     #[inline]
