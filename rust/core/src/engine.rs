@@ -756,6 +756,7 @@ impl QuoteEngine {
     }
 }
 
+#[inline]
 fn check_time_after(last: Option<TimestampNs>, time_ns: TimestampNs) -> Result<()> {
     match last {
         Some(last) if time_ns < last => Err(time_order(

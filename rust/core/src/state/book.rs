@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Result, invalid_input, require_positive};
 use crate::event::BestLevel;
 use crate::instrument::{Decade, Instrument, MAX_UNITS};
-use crate::online::lanes::{SNAP_TOLERANCE, nearest, to_integer};
+use crate::online::lanes::{SNAP_TOLERANCE, larger, nearest, smaller, to_integer};
 use crate::types::{BPS, Price, QuoteStatus, Side, TimestampNs, seconds_between};
 
 /// Levels kept a side; deeper ones of a longer snapshot are checked and dropped.
@@ -70,33 +70,32 @@ impl BookSide {
     }
 
     /// Size displayed at a price: `Some(0)` where the book shows the price empty, `None` beyond the deepest known level.
+    #[inline]
     #[must_use]
     pub fn displayed_at(&self, side: Side, price: Price) -> Option<f64> {
-        for i in 0..self.len {
-            if self.units[i] == price.0 {
-                return Some(self.sizes[i]);
-            }
-            if is_better(side, price.0, self.units[i]) {
-                return Some(0.0);
-            }
+        match side {
+            Side::Buy => self.displayed::<true>(price.0),
+            Side::Sell => self.displayed::<false>(price.0),
         }
-        None
     }
 
-    /// [`BookSide::displayed_at`], searched from place `finger`, which is left where the price stands or would stand.
     #[inline]
-    pub(crate) fn displayed_near(&self, side: Side, price: Price, finger: &mut usize) -> Option<f64> {
+    fn displayed<const BIDS: bool>(&self, price: i64) -> Option<f64> {
         let units = &self.units[..self.len];
-        let mut place = (*finger).min(units.len());
-        while place > 0 && !is_better(side, units[place - 1], price.0) {
+        let (best, worst) = (*units.first()?, *units.last()?);
+        if is_better::<BIDS>(worst, price) {
+            return None;
+        }
+        // Levels stand about evenly: the share of the way down is the first guess.
+        let share = (best - price) as f64 / (best - worst) as f64;
+        let mut place = ((share * units.len() as f64) as usize).min(units.len() - 1);
+        while place > 0 && !is_better::<BIDS>(units[place - 1], price) {
             place -= 1;
         }
-        while place < units.len() && is_better(side, units[place], price.0) {
+        while is_better::<BIDS>(units[place], price) {
             place += 1;
         }
-        *finger = place;
-        let found = units.get(place)?;
-        Some(if *found == price.0 { self.sizes[place] } else { 0.0 })
+        Some(if units[place] == price { self.sizes[place] } else { 0.0 })
     }
 
     fn set(&mut self, place: usize, units: i64, price: f64, size: f64, since_ns: TimestampNs) {
@@ -107,21 +106,21 @@ impl BookSide {
     }
 
     /// Lays a best level over the side: better levels are gone, the best one has this size.
-    fn overlay(&mut self, side: Side, units: i64, price: f64, size: f64, now_ns: TimestampNs) {
+    fn overlay<const BIDS: bool>(&mut self, level: &CheckedLevel, now_ns: TimestampNs) {
         let mut first = 0;
-        while first < self.len && is_better(side, self.units[first], units) {
+        while first < self.len && is_better::<BIDS>(self.units[first], level.units) {
             first += 1;
         }
-        let stands = first < self.len && self.units[first] == units;
+        let stands = first < self.len && self.units[first] == level.units;
         if stands {
             if first > 0 {
                 self.shift_left(first);
             }
-            self.sizes[0] = size;
+            self.sizes[0] = level.size;
         } else if first > 0 {
             // At least one better level vanished: its place takes the new best.
             self.shift_left(first - 1);
-            self.set(0, units, price, size, now_ns);
+            self.set(0, level.units, level.price, level.size, now_ns);
         } else {
             let kept = self.len.min(BOOK_DEPTH - 1);
             self.units.copy_within(0..kept, 1);
@@ -129,12 +128,12 @@ impl BookSide {
             self.sizes.copy_within(0..kept, 1);
             self.since_ns.copy_within(0..kept, 1);
             self.len = kept + 1;
-            self.set(0, units, price, size, now_ns);
+            self.set(0, level.units, level.price, level.size, now_ns);
         }
     }
 
     /// Takes over a checked side. Levels that stood before keep their age.
-    fn replace(&mut self, side: Side, read: &ReadSide, prices: &[f64], sizes: &[f64], now_ns: TimestampNs) {
+    fn replace<const BIDS: bool>(&mut self, read: &ReadSide, prices: &[f64], sizes: &[f64], now_ns: TimestampNs) {
         let len = read.len;
         let units = read.units.map(to_integer);
         if len != self.len || units != self.units {
@@ -142,7 +141,7 @@ impl BookSide {
             let old_units = &old_units[..self.len];
             let mut old = 0;
             for (since_ns, &units) in self.since_ns.iter_mut().zip(&units[..len]) {
-                while old < old_units.len() && is_better(side, old_units[old], units) {
+                while old < old_units.len() && is_better::<BIDS>(old_units[old], units) {
                     old += 1;
                 }
                 let stands = old < old_units.len() && old_units[old] == units;
@@ -167,13 +166,10 @@ impl BookSide {
     }
 }
 
-/// True when price `left` is better than `right` on our `side` of the book.
+/// True when price `left` is better than `right` among bids or among asks.
 #[inline]
-fn is_better(side: Side, left: i64, right: i64) -> bool {
-    match side {
-        Side::Buy => left > right,
-        Side::Sell => left < right,
-    }
+fn is_better<const BIDS: bool>(left: i64, right: i64) -> bool {
+    if BIDS { left > right } else { left < right }
 }
 
 /// The book as last heard.
@@ -300,8 +296,8 @@ impl Book {
     /// Takes over a checked snapshot.
     pub fn apply_snapshot(&mut self, now_ns: TimestampNs, snapshot: &CheckedSnapshot<'_>) {
         let levels = &snapshot.levels;
-        self.bids.replace(Side::Buy, &snapshot.bids, levels.bid_prices, levels.bid_sizes, now_ns);
-        self.asks.replace(Side::Sell, &snapshot.asks, levels.ask_prices, levels.ask_sizes, now_ns);
+        self.bids.replace::<true>(&snapshot.bids, levels.bid_prices, levels.bid_sizes, now_ns);
+        self.asks.replace::<false>(&snapshot.asks, levels.ask_prices, levels.ask_sizes, now_ns);
         self.updated_ns = Some(now_ns);
     }
 
@@ -323,11 +319,11 @@ impl Book {
     /// Lays checked best levels over the book; `None` empties that side.
     pub fn apply_best(&mut self, now_ns: TimestampNs, bid: Option<CheckedLevel>, ask: Option<CheckedLevel>) {
         match bid {
-            Some(level) => self.bids.overlay(Side::Buy, level.units, level.price, level.size, now_ns),
+            Some(level) => self.bids.overlay::<true>(&level, now_ns),
             None => self.bids.len = 0,
         }
         match ask {
-            Some(level) => self.asks.overlay(Side::Sell, level.units, level.price, level.size, now_ns),
+            Some(level) => self.asks.overlay::<false>(&level, now_ns),
             None => self.asks.len = 0,
         }
         self.updated_ns = Some(now_ns);
@@ -336,36 +332,36 @@ impl Book {
 
 /// Whether a whole side is plainly in order, with its units: on the grid of one decade, strictly sorted, sizes positive
 /// and finite. It has no early exit and no division, so that the levels are checked in lanes. False says nothing yet.
-#[inline]
+#[multiversion::multiversion(targets("x86_64+avx+avx2"))]
 fn read_lanes(
     scale: f64,
     decade: Decade,
-    side: Side,
+    sign: f64,
     prices: &[f64],
     sizes: &[f64],
     whole: &mut [f64; BOOK_DEPTH],
 ) -> bool {
     let inverse = 1.0 / decade.increment;
-    let (low, high) = (if decade.low > 1.0 { decade.low } else { 1.0 }, decade.high);
+    let len = prices.len().min(sizes.len()).min(BOOK_DEPTH);
     let mut fine = true;
-    for ((whole, &price), &size) in whole.iter_mut().zip(prices).zip(sizes) {
-        let units = price * scale;
-        *whole = nearest(units);
+    for i in 0..len {
+        let units = prices[i] * scale;
+        let rounded = nearest(units);
         // The increment is a power of ten and units stay below 2^51: one product finds the only possible multiple.
-        let multiple = nearest(*whole * inverse) * decade.increment;
-        fine &= (units - *whole).abs() <= SNAP_TOLERANCE * units;
-        fine &= *whole >= low;
-        fine &= *whole < high;
-        fine &= units <= MAX_UNITS;
-        fine &= multiple == *whole;
-        fine &= size > 0.0;
-        fine &= size < f64::INFINITY;
+        let multiple = nearest(rounded * inverse) * decade.increment;
+        whole[i] = rounded;
+        fine &= (units - rounded).abs() <= SNAP_TOLERANCE * units;
+        fine &= multiple == rounded;
+        fine &= sizes[i] > 0.0;
+        fine &= sizes[i] < f64::INFINITY;
     }
-    let levels = &whole[..prices.len()];
-    for (better, worse) in levels.iter().zip(levels.iter().skip(1)) {
-        fine &= side.sign() * (better - worse) > 0.0;
+    for i in 1..len {
+        fine &= sign * (whole[i - 1] - whole[i]) > 0.0;
     }
-    fine
+    // Of a sorted side the ends say that all levels are in the decade.
+    let (low, high) = (larger(decade.low, 1.0), smaller(decade.high, MAX_UNITS));
+    let inside = |units: f64| units >= low && units < high;
+    fine && len > 0 && inside(whole[0]) && inside(whole[len - 1])
 }
 
 fn read_side(instrument: &Instrument, side: Side, prices: &[f64], sizes: &[f64]) -> Result<ReadSide> {
@@ -376,7 +372,7 @@ fn read_side(instrument: &Instrument, side: Side, prices: &[f64], sizes: &[f64])
     {
         let scale = instrument.price_scale();
         let decade = instrument.decade(nearest(best * scale));
-        if read_lanes(scale, decade, side, prices, sizes, &mut read.units) {
+        if read_lanes(scale, decade, side.sign(), prices, sizes, &mut read.units) {
             return Ok(read);
         }
     }
@@ -416,7 +412,11 @@ fn read_carefully(
         if !(size > 0.0 && size < f64::INFINITY) {
             return Err(invalid_input(size_field, size, format!("a finite size above 0 at index {i}"), ""));
         }
-        if !is_better(side, last, units) {
+        let sorted = match side {
+            Side::Buy => is_better::<true>(last, units),
+            Side::Sell => is_better::<false>(last, units),
+        };
+        if !sorted {
             return Err(invalid_input(
                 price_field,
                 price,

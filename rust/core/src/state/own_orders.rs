@@ -227,13 +227,11 @@ impl OwnOrders {
 
     /// Lets the queue shrink to what the book shows; it never grows, later size stands behind.
     pub fn follow_book(&mut self, book: &Book) {
-        // Orders placed together stand near each other: the search begins where the order before was found.
-        let mut fingers = [0; 2];
         for order in &mut self.orders {
-            if order.ahead > 0.0 {
-                let finger = &mut fingers[order.side.index()];
-                let displayed = book.side(order.side).displayed_near(order.side, order.price, finger);
-                order.ahead = displayed.map_or(order.ahead, |displayed| smaller(order.ahead, displayed));
+            if order.ahead > 0.0
+                && let Some(displayed) = book.side(order.side).displayed_at(order.side, order.price)
+            {
+                order.ahead = smaller(order.ahead, displayed);
             }
         }
     }
