@@ -64,6 +64,9 @@ pub struct Bounds {
 /// Reusable buffers; after the first few cycles a reconcile allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciler {
+    // Bids, asks.
+    cancels: [Vec<Action>; 2],
+    tallies: [SideTally; 2],
     kept: Vec<Kept>,
     placements: Vec<Action>,
 }
@@ -73,6 +76,15 @@ struct Kept {
     slot: usize,
     level: usize,
     size: i64,
+}
+
+/// What stands on one side: lots kept a level; `live` is everything not known to be dead; of it `bound` stays whatever
+/// we do or keep.
+#[derive(Clone, Debug, Default)]
+struct SideTally {
+    kept_at: [i64; MAX_LEVELS],
+    live: i64,
+    bound: i64,
 }
 
 impl Reconciler {
@@ -87,71 +99,113 @@ impl Reconciler {
         actions: &mut Vec<Action>,
     ) {
         actions.clear();
+        if decision.status != QuoteStatus::Quoting {
+            keep_reducing(Side::Buy, (-bounds.position.0).max(0), standing, actions);
+            keep_reducing(Side::Sell, bounds.position.0.max(0), standing, actions);
+            return;
+        }
         self.placements.clear();
+        let tolerance = bounds.clip.0 / 4;
+        self.tally(decision, tolerance, standing);
         for (side, wanted) in [(Side::Buy, &decision.bids), (Side::Sell, &decision.asks)] {
             let toward = if side == Side::Buy { bounds.position.0 } else { -bounds.position.0 };
-            if decision.status == QuoteStatus::Quoting {
-                let limits = Limits { room: bounds.max_position.0 - toward, tolerance: bounds.clip.0 / 4 };
-                self.quote(side, wanted, instrument, limits, standing, actions);
-            } else {
-                keep_reducing(side, (-toward).max(0), standing, actions);
+            let limits = Limits { room: bounds.max_position.0 - toward, tolerance };
+            if self.tallies[side.index()].bound > limits.room {
+                self.cut_to_room(side, wanted, limits.room, standing);
             }
+            actions.extend_from_slice(&self.cancels[side.index()]);
+            self.place(side, wanted, instrument, limits);
         }
         actions.extend_from_slice(&self.placements);
     }
 
-    fn quote(
-        &mut self,
-        side: Side,
-        wanted: &QuoteSide,
-        instrument: &Instrument,
-        limits: Limits,
-        standing: &[StandingOrder],
-        actions: &mut Vec<Action>,
-    ) {
-        let mut kept_at = [0_i64; MAX_LEVELS];
-        let prices = &wanted.price_units[..wanted.len];
-        // `live` is everything not known to be dead; of it `bound` stays whatever we do or keep.
-        let (mut live, mut bound) = (0, 0);
-        self.kept.clear();
-        for order in of_side(standing, side) {
+    /// Sorts what stands into kept and cancelled.
+    fn tally(&mut self, decision: &Decision, tolerance: i64, standing: &[StandingOrder]) {
+        let Self { tallies, cancels, .. } = self;
+        for (tally, wanted) in tallies.iter_mut().zip([&decision.bids, &decision.asks]) {
+            tally.kept_at[..wanted.len].fill(0);
+            (tally.live, tally.bound) = (0, 0);
+        }
+        for cancels in cancels.iter_mut() {
+            cancels.clear();
+        }
+        for order in standing {
             let size = order.remaining.0;
-            live += size;
-            if !order.status.is_keepable() {
-                bound += size;
+            if size <= 0 || order.status.is_dead() {
                 continue;
             }
-            match prices.iter().position(|price| *price == order.price) {
-                Some(level) if kept_at[level] + size <= wanted.lots[level].0 + limits.tolerance => {
-                    kept_at[level] += size;
-                    bound += size;
-                    self.kept.push(Kept { slot: order.slot, level, size });
+            let tally = &mut tallies[order.side.index()];
+            tally.live += size;
+            if !order.status.is_keepable() {
+                tally.bound += size;
+                continue;
+            }
+            let wanted = if order.side == Side::Buy { &decision.bids } else { &decision.asks };
+            match find_level(wanted, order) {
+                Some(level) if tally.kept_at[level] + size <= wanted.lots[level].0 + tolerance => {
+                    tally.kept_at[level] += size;
+                    tally.bound += size;
                 }
-                _ => actions.push(Action::Cancel { slot: order.slot }),
+                _ => cancels[order.side.index()].push(Action::Cancel { slot: order.slot }),
             }
         }
-        while bound > limits.room
-            && let Some(deepest) = deepest(&self.kept)
-        {
-            let order = self.kept.remove(deepest);
-            kept_at[order.level] -= order.size;
-            bound -= order.size;
-            actions.push(Action::Cancel { slot: order.slot });
-        }
-        let mut place_room = limits.room - live;
-        for (level, price) in prices.iter().enumerate() {
-            let target = wanted.lots[level].0;
-            let missing = target - kept_at[level];
-            let worth_an_order =
-                kept_at[level] == 0 || (missing > limits.tolerance && is_placeable(instrument, *price, missing));
+    }
+
+    fn place(&mut self, side: Side, wanted: &QuoteSide, instrument: &Instrument, limits: Limits) {
+        let tally = &self.tallies[side.index()];
+        let mut place_room = limits.room - tally.live;
+        let levels = wanted.price_units.iter().zip(&wanted.lots).zip(&tally.kept_at).take(wanted.len);
+        for (level, ((&price, target), &kept)) in levels.enumerate() {
+            let missing = target.0 - kept;
+            if kept != 0 && (missing <= limits.tolerance || !is_placeable(instrument, price, missing)) {
+                continue;
+            }
             let size = missing.min(place_room);
             // A size the cap has cut below the venue's minimum is dropped; one the ladder asked for as such is not.
-            if size > 0 && worth_an_order && (size == target || is_placeable(instrument, *price, size)) {
-                self.placements.push(Action::Place { side, price: *price, size: Lots(size), level });
+            if size > 0 && (size == target.0 || is_placeable(instrument, price, size)) {
+                self.placements.push(Action::Place { side, price, size: Lots(size), level });
                 place_room -= size;
             }
         }
     }
+
+    /// Cancels kept orders, deepest first and at one price the youngest, until what stays bound fits the room.
+    #[cold]
+    fn cut_to_room(&mut self, side: Side, wanted: &QuoteSide, room: i64, standing: &[StandingOrder]) {
+        let tally = &mut self.tallies[side.index()];
+        let cancels = &mut self.cancels[side.index()];
+        self.kept.clear();
+        for order in of_side(standing, side).filter(|order| order.status.is_keepable()) {
+            if let Some(level) = find_level(wanted, order)
+                && !cancels.contains(&Action::Cancel { slot: order.slot })
+            {
+                self.kept.push(Kept { slot: order.slot, level, size: order.remaining.0 });
+            }
+        }
+        while tally.bound > room
+            && let Some(deepest) = deepest(&self.kept)
+        {
+            let order = self.kept.remove(deepest);
+            tally.kept_at[order.level] -= order.size;
+            tally.bound -= order.size;
+            cancels.push(Action::Cancel { slot: order.slot });
+        }
+    }
+}
+
+/// The wanted level at an order's price, by a search that takes the same steps whatever the price.
+#[inline]
+fn find_level(wanted: &QuoteSide, order: &StandingOrder) -> Option<usize> {
+    let prices = &wanted.price_units[..wanted.len];
+    let outward = if order.side == Side::Buy { -1 } else { 1 };
+    let (mut base, mut count) = (0, prices.len());
+    while count > 1 {
+        let half = count / 2;
+        let beyond = prices[base + half].0.wrapping_sub(order.price.0).wrapping_mul(outward);
+        base = if beyond <= 0 { base + half } else { base };
+        count -= half;
+    }
+    prices.get(base).filter(|price| **price == order.price).map(|_| base)
 }
 
 #[derive(Clone, Copy, Debug)]

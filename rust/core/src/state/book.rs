@@ -343,25 +343,42 @@ fn read_lanes(
 ) -> bool {
     let inverse = 1.0 / decade.increment;
     let len = prices.len().min(sizes.len()).min(BOOK_DEPTH);
-    let mut fine = true;
-    for i in 0..len {
-        let units = prices[i] * scale;
-        let rounded = nearest(units);
-        // The increment is a power of ten and units stay below 2^51: one product finds the only possible multiple.
-        let multiple = nearest(rounded * inverse) * decade.increment;
-        whole[i] = rounded;
-        fine &= (units - rounded).abs() <= SNAP_TOLERANCE * units;
-        fine &= multiple == rounded;
-        fine &= sizes[i] > 0.0;
-        fine &= sizes[i] < f64::INFINITY;
-    }
-    for i in 1..len {
-        fine &= sign * (whole[i - 1] - whole[i]) > 0.0;
-    }
+    // A full side has a length the compiler knows.
+    let fine = match (prices.first_chunk::<BOOK_DEPTH>(), sizes.first_chunk::<BOOK_DEPTH>()) {
+        (Some(prices), Some(sizes)) => are_fine(scale, (decade.increment, inverse), sign, prices, sizes, whole),
+        _ => are_fine(scale, (decade.increment, inverse), sign, &prices[..len], &sizes[..len], &mut whole[..len]),
+    };
     // Of a sorted side the ends say that all levels are in the decade.
     let (low, high) = (larger(decade.low, 1.0), smaller(decade.high, MAX_UNITS));
     let inside = |units: f64| units >= low && units < high;
     fine && len > 0 && inside(whole[0]) && inside(whole[len - 1])
+}
+
+#[inline(always)]
+fn are_fine(
+    scale: f64,
+    (increment, inverse): (f64, f64),
+    sign: f64,
+    prices: &[f64],
+    sizes: &[f64],
+    whole: &mut [f64],
+) -> bool {
+    let mut fine = true;
+    for ((whole, &price), &size) in whole.iter_mut().zip(prices).zip(sizes) {
+        let units = price * scale;
+        let rounded = nearest(units);
+        // The increment is a power of ten and units stay below 2^51: one product finds the only possible multiple.
+        let multiple = nearest(rounded * inverse) * increment;
+        *whole = rounded;
+        fine &= (units - rounded).abs() <= SNAP_TOLERANCE * units;
+        fine &= multiple == rounded;
+        fine &= size > 0.0;
+        fine &= size <= f64::MAX;
+    }
+    for pair in whole.windows(2) {
+        fine &= sign * (pair[0] - pair[1]) > 0.0;
+    }
+    fine
 }
 
 fn read_side(instrument: &Instrument, side: Side, prices: &[f64], sizes: &[f64]) -> Result<ReadSide> {

@@ -69,7 +69,8 @@ impl OrderLife {
             if self.living[i] > 0 {
                 let running = i128::from(self.living[i]) * i128::from(now_ns) - self.living_since_ns[i];
                 // Time in nanoseconds fits 64 bits unless the clock began in another age; the wide conversion is a call.
-                exposure += i64::try_from(running).map_or(running as f64, |short| short as f64).max(0.0) / NS_PER_S;
+                let running_ns = i64::try_from(running).map_or_else(|_| running as f64, |short| short as f64);
+                exposure += larger(running_ns, 0.0) / NS_PER_S;
             }
             *life = (exposure + LIFE_PRIOR_S) / (self.ended[i] + 1.0);
         }
@@ -89,7 +90,7 @@ pub struct OwnOrders {
     life: OrderLife,
     // One key an order, side by side: an order is found without walking through the orders themselves.
     #[serde(skip_serializing)]
-    keys: Vec<u64>,
+    keys: Vec<u32>,
     // Whether a filled order waits to be forgotten.
     #[serde(skip_serializing)]
     holds_exhausted: bool,
@@ -110,12 +111,12 @@ impl From<StoredOrders> for OwnOrders {
     }
 }
 
-/// A number itself; texts may share a key.
+/// Names may share a key; the names themselves decide.
 #[inline]
-fn key_of(id: &Identifier) -> u64 {
+fn key_of(id: &Identifier) -> u32 {
     match id {
-        Identifier::Number(number) => *number,
-        Identifier::Text(text) => u64::from(crc32fast::hash(text.as_bytes())),
+        Identifier::Number(number) => *number as u32,
+        Identifier::Text(text) => crc32fast::hash(text.as_bytes()),
     }
 }
 
@@ -215,14 +216,11 @@ impl OwnOrders {
     #[inline]
     fn find(&self, id: &Identifier) -> Option<usize> {
         let key = key_of(id);
-        let mut from = 0;
-        while let Some(place) = self.keys[from..].iter().position(|other| *other == key) {
-            if self.orders[from + place].id == *id {
-                return Some(from + place);
-            }
-            from += place + 1;
+        // Most names asked for are either new or known; a pass without early exit compares several keys at once.
+        if !self.keys.iter().fold(false, |found, other| found | (*other == key)) {
+            return None;
         }
-        None
+        self.keys.iter().zip(&self.orders).position(|(other, order)| *other == key && order.id == *id)
     }
 
     /// Lets the queue shrink to what the book shows; it never grows, later size stands behind.
