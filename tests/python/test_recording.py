@@ -201,6 +201,19 @@ def test_a_missing_level_column_is_no_shallower_book(folder: Path, lost: str) ->
     assert caught.value.field == f"{path.name}:{lost}"
 
 
+def test_a_column_of_lists_is_refused(folder: Path, tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    target = tmp_path / "parquet"
+    convert_recording(folder, target)
+    path = target / f"trades_{COIN}.parquet"
+    table = parquet.read_table(path)
+    index = table.column_names.index("size")
+    parquet.write_table(table.set_column(index, "size", arrow.array([[1.0]] * table.num_rows)), path)
+    with pytest.raises(RecordingError) as caught:
+        load_recording(target, COIN)
+    assert caught.value.field == f"{path.name}:size"
+
+
 @pytest.mark.parametrize("path", [5, None, "a\0b"])
 def test_a_path_that_is_none_is_refused(path: Any) -> None:
     with pytest.raises(RecordingError):

@@ -204,6 +204,9 @@ def _read_parquet(path: Path) -> Table:
         ) from error
     columns = {}
     for name in table.column_names:
+        kind = table.schema.field(name).type
+        if arrow.types.is_nested(kind):
+            raise RecordingError(field=f"{path.name}:{name}", value=str(kind), expected="one number or word a row")
         values = table.column(name).to_numpy()
         columns[name] = values.astype("U8") if values.dtype.kind == "O" else values
     return Table(path, columns)
