@@ -1346,7 +1346,8 @@ class BacktestResult:
 
         time_ns, exchange_time_ns, placed_ns, side (+1 bought, −1 sold), price, size, order_id, trade_id, fee_usd,
         mid_at_placement, mid_at_fill, depth_bps, position, adverse_selection_bps, edge_bps, markout_bps (section 11;
-        NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown).
+        NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown). mid_at_fill is the mid in force just
+        before time_ns, when we heard of the fill; later mids are those of time_ns + horizon.
         """
 
     @property
@@ -1370,7 +1371,15 @@ class BacktestResult:
         """Seconds the run took, without reading files."""
 
     def summary(self) -> dict[str, Any]:
-        """The run in numbers: fills, volume_usd, pnl_usd, edge_bps, markout_bps by horizon, events_per_s and so on."""
+        """The run in numbers, what ``hypermm backtest --json`` prints; None where nothing can be said.
+
+        ``pnl_usd`` = ``realized_usd`` + ``unrealized_usd`` − ``fees_usd`` − ``funding_usd`` = ``spread_capture_usd``
+        + ``adverse_selection_usd`` + ``inventory_usd`` − ``fees_usd`` − ``funding_usd``; ``split_gap_usd`` is what
+        rounding leaves between the two, ``conservation`` "exact" when the ledger adds up. ``edge_bps`` (at 10 s,
+        after fees) and ``markout_bps`` are weighted by size; ``left_out`` counts the fills whose horizon passes the
+        data's end; ``adverse_share`` is the share of fills that were adverse (section 11). ``two_sided_share`` is
+        that of ``quote_cycles`` with both sides quoted. ``events_per_s`` and ``wall_s`` are the only clocks.
+        """
 
     def __eq__(self, other: object, /) -> bool: ...
 
