@@ -9,6 +9,7 @@ mod ladder_continuity;
 mod layering;
 mod price_grid;
 mod queue_follow;
+mod review_core;
 mod simulation_fills;
 mod simulation_ledger;
 mod simulation_markout;
