@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::EngineConfig;
-use crate::error::{Result, invalid_input, require_positive, snapshot_refused, time_order};
+use crate::config::{EngineConfig, MAX_LEVELS};
+use crate::error::{Result, invalid_config, invalid_input, require_positive, snapshot_refused, time_order};
 use crate::estimators::drift::DriftFilter;
 use crate::estimators::market_model::MarketModel;
 use crate::event::{BestLevel, Context, MarketEvent, Trade};
-use crate::instrument::Instrument;
-use crate::online::lanes::exp;
+use crate::instrument::{Instrument, MAX_UNITS};
+use crate::online::lanes::{exp, smaller};
 use crate::pricing::costs::{SideCosts, affordable_levels, quota_widening, request_price};
 use crate::pricing::decision::{Binding, Decision};
 use crate::pricing::explain::Terms;
@@ -63,7 +63,7 @@ impl QuoteEngine {
     /// # Errors
     /// [`crate::error::Error::InvalidConfig`] for a config field out of range.
     pub fn new(instrument: Instrument, config: EngineConfig) -> Result<Self> {
-        config.validate()?;
+        check_config(&instrument, &config)?;
         let model = MarketModel::new(&config, instrument.funding_interval_s())?;
         Ok(Self {
             instrument,
@@ -335,10 +335,11 @@ impl QuoteEngine {
     /// An outside drift signal joins the filter: z in bps/s with error variance in (bps/s)².
     ///
     /// # Errors
-    /// A non-finite signal, a variance that is not positive, a time before the last.
+    /// A non-finite signal, a variance that is not positive, a name beyond the sources that are kept, a time before the last.
     pub fn observe(&mut self, time_ns: TimestampNs, drift_bps_per_s: f64, variance: f64, name: &str) -> Result<()> {
         self.check_time(time_ns)?;
         DriftFilter::check(drift_bps_per_s, variance)?;
+        self.model.drift().check_name(name)?;
         self.advance(time_ns);
         self.model.observe(time_ns, drift_bps_per_s, variance, name);
         Ok(())
@@ -367,7 +368,7 @@ impl QuoteEngine {
     /// # Errors
     /// [`crate::error::Error::InvalidConfig`] for a field out of range.
     pub fn update_config(&mut self, config: EngineConfig) -> Result<()> {
-        config.validate()?;
+        check_config(&self.instrument, &config)?;
         // The same settings again change nothing, not even what is refreshed once a second.
         if config == self.config {
             return Ok(());
@@ -574,7 +575,8 @@ impl QuoteEngine {
         let reservation = terms.reservation_bps();
         terms.domain_clamp = reservation.clamp(-DOMAIN_BPS, DOMAIN_BPS) - reservation;
         terms.half_spread = prepared.half_spread;
-        terms.inventory_widening = risk.slope(x) / (2.0 * clips);
+        // Bounded below the clamp of r: far past the cap the closing side must still come out at the touch.
+        terms.inventory_widening = smaller(risk.slope(x) / (2.0 * clips), 0.5 * DOMAIN_BPS);
         terms.level_spacing_bps = config.level_spacing_bps;
         terms.level_growth = config.level_growth;
         terms.costs = prepared.adverse_selection.map(|adverse_selection| {
@@ -668,7 +670,7 @@ impl QuoteEngine {
         let Ok(mut engine) = postcard::from_bytes::<Self>(body) else {
             return refuse("a whole snapshot", "the bytes do not decode");
         };
-        engine.config.validate()?;
+        check_config(&engine.instrument, &engine.config)?;
         if let Some(config) = config {
             engine.update_config(config)?;
         }
@@ -682,6 +684,9 @@ impl QuoteEngine {
     fn check_trade(&self, trade: &Trade) -> Result<i64> {
         let units = self.instrument.price_from_f64("price", trade.price)?.0;
         require_positive("size", trade.size)?;
+        if trade.size > MAX_UNITS {
+            return Err(invalid_input("size", trade.size, format!("at most {MAX_UNITS} contracts"), ""));
+        }
         if let Some(time) = trade.exchange_time_ns
             && time < 0
         {
@@ -719,8 +724,12 @@ impl QuoteEngine {
         if time_ns - self.next_second_ns > GRID_GAP_NS {
             self.model.forget_grid();
             self.next_second_ns = time_ns;
+            // What the mid is now is unknown until the book speaks; the old one would put the whole jump into one second.
+            self.last_mid = None;
+            self.mid_is_fresh = false;
         }
-        while self.next_second_ns <= time_ns {
+        // The last representable second is never passed, so that the grid ends with time itself.
+        while self.next_second_ns <= time_ns && self.next_second_ns < TimestampNs::MAX {
             let half_spread_bps = self.book.half_spread_bps();
             if self.model.on_second(self.next_second_ns, self.last_mid, half_spread_bps, self.mid_is_fresh) {
                 self.mid_is_fresh = false;
@@ -750,10 +759,25 @@ impl QuoteEngine {
     fn fix_clip(&mut self) {
         let cap = self.config.max_position;
         self.clip = self.config.clip.or_else(|| {
-            let minimum = CLIP_OVER_MINIMUM * self.instrument.min_notional() / self.last_mid?;
+            let minimum = CLIP_OVER_MINIMUM * self.instrument.min_notional() / self.last_mid.or(self.book.mid())?;
             Some((cap / CLIPS_TO_CAP).max(minimum).min(cap))
         });
     }
+}
+
+/// Checks the settings, and that a ladder as wide as the cap can be counted in lots.
+fn check_config(instrument: &Instrument, config: &EngineConfig) -> Result<()> {
+    config.validate()?;
+    let most = (MAX_UNITS / MAX_LEVELS as f64).floor() / instrument.size_scale();
+    if config.max_position > most {
+        return Err(invalid_config(
+            "max_position",
+            config.max_position,
+            format!("at most {most} contracts of {}", instrument.coin()),
+            "larger sizes cannot be counted in lots exactly",
+        ));
+    }
+    Ok(())
 }
 
 #[inline]

@@ -6,12 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, invalid_input, require_positive};
+use crate::error::{Result, invalid_input};
 use crate::online::lanes::{SNAP_TOLERANCE, floor, floor_snapped, nearest, to_integer};
 use crate::types::{Lots, Price, Side};
 
 const SIGNIFICANT_FIGURES: u32 = 5;
 const MAX_DECIMALS: u32 = 6;
+// A larger minimum could not be counted in lots at the lowest price.
+const MAX_NOTIONAL: f64 = 1e9;
 // Rounding by addition is exact below 2^51.
 /// Largest price or size in units.
 pub const MAX_UNITS: f64 = 2_251_799_813_685_247.0;
@@ -38,7 +40,7 @@ pub struct Instrument {
 }
 
 impl Instrument {
-    /// `size_decimals` 0–6, `max_leverage` ≥ 1, `min_notional` USD ≥ 0, `funding_interval_s` > 0.
+    /// `size_decimals` 0–6, `max_leverage` ≥ 1, `min_notional` USD 0 to 1e9, `funding_interval_s` 1 to 1e9.
     ///
     /// # Errors
     /// [`crate::error::Error::InvalidInput`] for an empty coin or a number out of range.
@@ -58,10 +60,12 @@ impl Instrument {
         if max_leverage == 0 {
             return Err(invalid_input("max_leverage", max_leverage, "1 or more", ""));
         }
-        if !(min_notional >= 0.0 && min_notional.is_finite()) {
-            return Err(invalid_input("min_notional", min_notional, "a finite number ≥ 0, in USD", ""));
+        if !(0.0..=MAX_NOTIONAL).contains(&min_notional) {
+            return Err(invalid_input("min_notional", min_notional, "0 to 1e9 USD", ""));
         }
-        require_positive("funding_interval_s", funding_interval_s)?;
+        if !(1.0..=1e9).contains(&funding_interval_s) {
+            return Err(invalid_input("funding_interval_s", funding_interval_s, "1 to 1e9 seconds", ""));
+        }
         Ok(Self { coin: coin.to_owned(), size_decimals, max_leverage, min_notional, funding_interval_s })
     }
 
@@ -164,12 +168,13 @@ impl Instrument {
     #[inline]
     pub fn price_from_f64(&self, field: &'static str, price: f64) -> Result<Price> {
         let units = self.units_in_domain(field, price)?;
-        let whole = nearest(units);
-        let steps = whole / self.decade(whole).increment;
-        if (units - whole).abs() > SNAP_TOLERANCE * units || nearest(steps) != steps || whole <= 0.0 {
+        let increment = self.decade(snap(units)).increment;
+        let steps = units / increment;
+        let whole = nearest(steps);
+        if (steps - whole).abs() > SNAP_TOLERANCE * steps || whole <= 0.0 {
             return Err(self.off_grid(field, price));
         }
-        Ok(Price(whole as i64))
+        Ok(Price((whole * increment) as i64))
     }
 
     /// The float nearest to an exact price.

@@ -8,6 +8,11 @@ use crate::error::{Result, invalid_input, require_finite, require_positive, time
 use crate::online::lanes::exp;
 use crate::types::{TimestampNs, seconds_between};
 
+/// Most sources statistics are kept for.
+pub const MAX_SOURCES: usize = 256;
+/// Longest name of a source.
+pub const MAX_NAME_BYTES: usize = 256;
+
 /// Running ln ∏ S without a logarithm per factor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct LogProduct {
@@ -24,9 +29,11 @@ impl Default for LogProduct {
 impl LogProduct {
     #[inline]
     fn multiply(&mut self, factor: f64) {
-        self.product *= factor;
-        if !(1e-100..=1e100).contains(&self.product) {
-            self.sum += libm::log(self.product / factor) + libm::log(factor);
+        let product = self.product * factor;
+        if (1e-100..=1e100).contains(&product) {
+            self.product = product;
+        } else {
+            self.sum += libm::log(self.product) + libm::log(factor);
             self.product = 1.0;
         }
     }
@@ -217,6 +224,25 @@ impl DriftFilter {
         self.time_ns = Some(now_ns);
     }
 
+    /// Refuses a name that would make one source too many; statistics are kept for [`MAX_SOURCES`].
+    ///
+    /// # Errors
+    /// A new name when that many are known, or one longer than [`MAX_NAME_BYTES`].
+    pub fn check_name(&self, name: &str) -> Result<()> {
+        if self.sources.iter().any(|source| &*source.name == name) {
+            return Ok(());
+        }
+        if self.sources.len() >= MAX_SOURCES || name.len() > MAX_NAME_BYTES {
+            return Err(invalid_input(
+                "name",
+                name.chars().take(40).collect::<String>(),
+                format!("one of at most {MAX_SOURCES} names of at most {MAX_NAME_BYTES} bytes"),
+                "a source is a kind of signal, not a single observation",
+            ));
+        }
+        Ok(())
+    }
+
     /// Place of a source's statistics, made on first sight.
     pub fn source(&mut self, name: &str) -> SourceIndex {
         if let Some(place) = self.sources.iter().position(|source| &*source.name == name) {
@@ -233,6 +259,7 @@ impl DriftFilter {
     #[inline]
     pub fn observe(&mut self, now_ns: TimestampNs, drift_bps_per_s: f64, variance: f64, name: &str) -> Result<()> {
         Self::check(drift_bps_per_s, variance)?;
+        self.check_name(name)?;
         self.predict(now_ns)?;
         let source = self.source(name);
         self.update(drift_bps_per_s, variance, source);

@@ -78,7 +78,7 @@ impl FundingForecast {
     fn after_settlement(&self, settlement: TimestampNs, now_ns: TimestampNs) -> TimestampNs {
         let interval = (self.interval_s * NS_PER_S) as i64;
         let interval = interval.max(1);
-        settlement + ((now_ns - settlement) / interval + 1) * interval
+        ((now_ns - settlement) / interval + 1).saturating_mul(interval).saturating_add(settlement)
     }
 
     /// First whole interval of the epoch after `now_ns`.

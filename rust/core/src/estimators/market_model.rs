@@ -33,6 +33,7 @@ const MIN_THRESHOLD_BPS: f64 = 0.25;
 const EVENT_SIZE_S: f64 = 300.0;
 // Fills this close together on one side are one aggressor's work.
 const ONE_AGGRESSOR_NS: i64 = 100_000_000;
+const MIN_GAIN: f64 = 1e-9;
 const SCALE_HORIZON_S: usize = 10;
 const SCALE_HOUR_KEEP: f64 = 0.999_722_260_8;
 const SCALE_PRIOR_WINDOWS: f64 = 30.0;
@@ -220,6 +221,7 @@ impl MarketModel {
 
     /// A gap longer than the grid: returns across it are unknown.
     pub fn forget_grid(&mut self) {
+        self.price_sample = None;
         self.grid.clear();
         self.scale.forecasts.clear();
     }
@@ -438,5 +440,7 @@ impl MarketModel {
 }
 
 fn gains(config: &EngineConfig) -> [f64; 3] {
-    [config.fill_gain, config.flow_gain, config.funding_gain].map(|gain| gain.min(config.max_gain))
+    // A gain next to zero is silence: its noise would leave the floats.
+    [config.fill_gain, config.flow_gain, config.funding_gain]
+        .map(|gain| if gain < MIN_GAIN { 0.0 } else { gain.min(config.max_gain) })
 }

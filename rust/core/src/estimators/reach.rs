@@ -27,6 +27,8 @@ pub struct ReachTracker {
     under_way: Evidence,
     threshold_bps: f64,
     own_fill: Option<(TimestampNs, i64)>,
+    // Where an order of ours cut the event under way off: later fills elsewhere do not undo that, prints beyond it do.
+    censored_units: Option<i64>,
 }
 
 impl ReachTracker {
@@ -35,6 +37,7 @@ impl ReachTracker {
         if begun {
             self.under_way = Evidence::default();
             self.threshold_bps = threshold_bps;
+            self.censored_units = None;
         }
         self.revise(decay, event);
     }
@@ -55,11 +58,15 @@ impl ReachTracker {
 
     fn revise(&mut self, decay: &mut DepthDecay, event: &AggressorEvent) {
         let Some(reach) = reach_bps(event) else { return };
-        let censored = self.own_fill.is_some_and(|(time_ns, units)| {
+        let took_ours_last = self.own_fill.is_some_and(|(time_ns, units)| {
             units == event.worst_units
                 && time_ns - event.last_ns <= SAME_EVENT_NS
                 && event.first_ns - time_ns <= SAME_EVENT_NS
         });
+        if took_ours_last {
+            self.censored_units = Some(event.worst_units);
+        }
+        let censored = self.censored_units == Some(event.worst_units);
         let evidence = Evidence::of(reach, self.threshold_bps, censored);
         if evidence != self.under_way {
             let now_ns = event.last_ns.max(self.own_fill.map_or(event.last_ns, |(time_ns, _)| time_ns));

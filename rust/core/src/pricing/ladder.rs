@@ -312,7 +312,7 @@ fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &mut Merged<W>, l
             && order.status.is_keepable()
             && let Some(i) = merged.units[..merged.len].iter().position(|units| *units == order.price.0)
         {
-            merged.kept[i] += order.remaining.0;
+            merged.kept[i] = merged.kept[i].saturating_add(order.remaining.0);
             ahead[i] = smaller(ahead[i], order.ahead);
         }
     }
@@ -399,7 +399,9 @@ fn emit<const W: usize>(
     let side = inputs.side;
     let held = if side == Side::Buy { inputs.position.0 } else { -inputs.position.0 };
     let cap = instrument.floor_lots(inputs.max_position).0;
-    let live: i64 = inputs.own_orders.iter().filter(|order| order.side == side).map(|order| order.remaining.0).sum();
+    // Saturating: what does not fit an integer does not fit the cap.
+    let own_side = inputs.own_orders.iter().filter(|order| order.side == side);
+    let live = own_side.fold(0_i64, |sum, order| sum.saturating_add(order.remaining.0));
     let mut orders = Orders {
         lanes,
         merged,
@@ -474,9 +476,10 @@ impl<const W: usize> Orders<'_, W> {
         // What stands at this price is counted as live already; only what is added needs room.
         let kept = self.merged.kept[i];
         let (mut allowed, mut size) = (lots, size);
-        if lots > kept + self.room {
+        let most = kept.saturating_add(self.room);
+        if lots > most {
             self.capped = true;
-            allowed = kept + self.room;
+            allowed = most;
             size = allowed as f64 / size_scale;
             if allowed <= 0 || size * lanes.price[i] < minimum {
                 return false;

@@ -50,7 +50,7 @@ impl Inventory {
         }
         let before = self.position.0;
         let change = if side == Side::Buy { lots.0 } else { -lots.0 };
-        let after = before.saturating_add(change);
+        let after = before.saturating_add(change).max(-i64::MAX);
         self.entry_price = if after == 0 {
             None
         } else if before == 0 || before.signum() != after.signum() {

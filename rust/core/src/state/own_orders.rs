@@ -169,12 +169,14 @@ impl OwnOrders {
                     self.orders[place] = new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead);
                 } else {
                     let order = &mut self.orders[place];
-                    // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts.
+                    // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts,
+                    // but more than was ever ordered is a new size, and fills heard so far belong to the old one.
                     if remaining > order.original {
-                        order.original = remaining;
+                        order.original = Lots(remaining.0.saturating_add(order.filled.0));
                     }
                     let before = order.remaining;
-                    order.remaining = remaining.min(Lots(order.original.0 - order.filled.0));
+                    let left = Lots(order.original.0.saturating_sub(order.filled.0).max(0));
+                    order.remaining = remaining.min(left);
                     order.status = status;
                     order.changed_ns = now_ns;
                     let (bucket, placed) = (order.bucket, order.placed_ns);
