@@ -242,11 +242,11 @@ fn names_of_sources_are_bounded() {
 #[test]
 fn a_float_within_a_billionth_of_a_valid_price_is_that_price() {
     let coin = Instrument::new("COIN", 0, 5, 10.0, 3600.0).unwrap();
-    for (float, exact) in [(5000.100_001, 5000.1), (1e9 + 0.3, 1e9), (9_999.999_995, 10_000.0), (1e-6, 1e-6)] {
+    for (float, exact) in [(5_000.100_001, 5000.1), (1e9 + 0.3, 1e9), (9_999.999_995, 10_000.0), (1e-6, 1e-6)] {
         let price = coin.price_from_f64("price", float).unwrap();
         assert_eq!(coin.price_to_f64(price), exact);
     }
-    for float in [5000.100_01, 1e8 + 0.3, 5000.15, 1.5e-6] {
+    for float in [5_000.100_01, 1e8 + 0.3, 5000.15, 1.5e-6] {
         assert!(coin.price_from_f64("price", float).is_err(), "{float}");
     }
 }
