@@ -1,6 +1,6 @@
 //! Extreme but legal input, and the order in which two streams tell of one order: laws found by reading the core against its model.
 
-use hypermm_core::config::EngineConfig;
+use hypermm_core::config::{EngineConfig, FieldValue};
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::estimators::depth_decay::{DepthDecay, Evidence};
 use hypermm_core::estimators::drift::DriftFilter;
@@ -248,5 +248,31 @@ fn a_float_within_a_billionth_of_a_valid_price_is_that_price() {
     }
     for float in [5_000.100_01, 1e8 + 0.3, 5000.15, 1.5e-6] {
         assert!(coin.price_from_f64("price", float).is_err(), "{float}");
+    }
+}
+
+/// Kills: a setting that `update_config` forgets to hand on.
+#[test]
+fn settings_taken_over_before_any_event_are_those_of_a_new_engine() {
+    for field in EngineConfig::FIELDS {
+        let mut config = EngineConfig::default();
+        let value = match (field.name, field.default) {
+            ("horizon_min_s", _) => FieldValue::Float(5.0),
+            (_, FieldValue::Float(number)) => FieldValue::Float((number * 0.9 + 1e-3).clamp(field.min, field.max)),
+            (_, FieldValue::Integer(number)) => FieldValue::Integer(number + 1),
+            (_, FieldValue::Bool(flag)) => FieldValue::Bool(!flag),
+            (_, FieldValue::Unset) => FieldValue::Float(0.1),
+        };
+        config.set(field.name, value).unwrap();
+        assert_ne!(config, EngineConfig::default(), "{}", field.name);
+        let mut updated = QuoteEngine::new(ether(), EngineConfig::default()).unwrap();
+        updated.update_config(config).unwrap();
+        let mut fresh = QuoteEngine::new(ether(), config).unwrap();
+        for engine in [&mut updated, &mut fresh] {
+            for second in 0..30 {
+                best(engine, START_NS + second * SECOND_NS, 4269.0 + (second % 4) as f64);
+            }
+        }
+        assert!(updated == fresh, "{} is not taken over", field.name);
     }
 }

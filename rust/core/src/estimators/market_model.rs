@@ -204,6 +204,7 @@ impl MarketModel {
         for decay in &mut self.decays {
             decay.set_prior(config.depth_decay, config.depth_decay_half_life_s);
         }
+        self.volatility.set_prior(config.volatility);
         self.drift_deviation_ratio = config.drift_deviation_ratio;
         self.volatility_ratio_exponent = config.volatility_ratio_exponent;
         self.informed_volatility = config.informed_volatility;

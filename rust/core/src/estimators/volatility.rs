@@ -11,6 +11,8 @@ pub const GRID_SECONDS: usize = 300;
 const PRIOR_WEIGHT_S: f64 = 20.0;
 // Fewer one-second returns than this say nothing about tails.
 const MIN_TAIL_WEIGHT: f64 = 60.0;
+// Of σ₀².
+const FLOOR_SHARE: f64 = 1e-12;
 const MAX_EXCESS_KURTOSIS: f64 = 10.0;
 
 /// Mids at whole seconds since the first, newest last.
@@ -55,16 +57,28 @@ struct MeanSquare {
     keep: f64,
     sum: f64,
     weight: f64,
+    // What is left of the prior's weight.
+    prior_weight: f64,
 }
 
 impl MeanSquare {
     fn new(time_constant_s: f64, prior: f64) -> Self {
-        Self { keep: libm::exp(-1.0 / time_constant_s), sum: prior * PRIOR_WEIGHT_S, weight: PRIOR_WEIGHT_S }
+        Self {
+            keep: libm::exp(-1.0 / time_constant_s),
+            sum: prior * PRIOR_WEIGHT_S,
+            weight: PRIOR_WEIGHT_S,
+            prior_weight: PRIOR_WEIGHT_S,
+        }
     }
 
     fn add(&mut self, sample: f64) {
         self.sum = self.sum * self.keep + sample;
         self.weight = self.weight * self.keep + 1.0;
+        self.prior_weight *= self.keep;
+    }
+
+    fn exchange_prior(&mut self, before: f64, after: f64) {
+        self.sum = (self.sum + self.prior_weight * (after - before)).max(0.0);
     }
 
     fn value(&self) -> f64 {
@@ -81,6 +95,7 @@ pub struct Volatility {
     tail_weight: f64,
     tail_square: f64,
     tail_fourth: f64,
+    prior: f64,
     floor: f64,
 }
 
@@ -96,8 +111,19 @@ impl Volatility {
             tail_weight: 0.0,
             tail_square: 0.0,
             tail_fourth: 0.0,
-            floor: square * 1e-12,
+            prior: square,
+            floor: square * FLOOR_SHARE,
         }
+    }
+
+    /// Another prior σ₀ in place of what is left of the first; what was seen stays.
+    pub fn set_prior(&mut self, prior: f64) {
+        let square = prior * prior;
+        for mean in [&mut self.slow, &mut self.short, &mut self.long] {
+            mean.exchange_prior(self.prior, square);
+        }
+        self.prior = square;
+        self.floor = square * FLOOR_SHARE;
     }
 
     /// Takes in the grid after each whole second: squares of overlapping 10 s returns / 10 s, 5 s returns / 5 s, 1 s returns.
