@@ -98,9 +98,7 @@ impl DirectionalFlow {
         self.start(now_ns);
         let place = aggressor.opposite().index();
         self.hour.add(now_ns, place, 1.0);
-        for window in &mut self.windows {
-            window.add(now_ns, place, 1.0);
-        }
+        DecayedPair::add_to_all(&mut self.windows, now_ns, place, 1.0);
         self.events += 1;
     }
 

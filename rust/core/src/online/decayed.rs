@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lanes::exp;
+use super::lanes::{exp, larger};
 use crate::types::{TimestampNs, seconds_between};
 
 /// Two sums of weights e^{−(t − t_i)/T} on one clock, and the time T(1 − e^{−(t − t₀)/T}) they have effectively seen.
@@ -33,7 +33,30 @@ impl DecayedPair {
     /// Adds `weight` to one of the two sums at `now_ns`.
     #[inline]
     pub fn add(&mut self, now_ns: TimestampNs, place: usize, weight: f64) {
-        let fade = self.fade(now_ns);
+        self.add_faded(now_ns, place, weight, self.fade(now_ns));
+    }
+
+    /// Adds `weight` to the same sum of every pair, their exponentials in lanes.
+    #[inline]
+    pub(crate) fn add_to_all(pairs: &mut [Self], now_ns: TimestampNs, place: usize, weight: f64) {
+        const LANES: usize = 4;
+        for pairs in pairs.chunks_mut(LANES) {
+            let mut fades = [0.0; LANES];
+            for (fade, pair) in fades.iter_mut().zip(pairs.iter()) {
+                let elapsed_s = pair.last_ns.map_or(0.0, |last| larger(seconds_between(last, now_ns), 0.0));
+                *fade = -elapsed_s / pair.time_constant_s;
+            }
+            for fade in &mut fades {
+                *fade = exp(*fade);
+            }
+            for (fade, pair) in fades.iter().zip(pairs) {
+                pair.add_faded(now_ns, place, weight, *fade);
+            }
+        }
+    }
+
+    #[inline]
+    fn add_faded(&mut self, now_ns: TimestampNs, place: usize, weight: f64, fade: f64) {
         self.sums = [self.sums[0] * fade, self.sums[1] * fade];
         self.unseen *= fade;
         self.sums[place] += weight;

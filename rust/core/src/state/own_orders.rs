@@ -68,9 +68,10 @@ impl OrderLife {
             let mut exposure = self.lived_s[i];
             if self.living[i] > 0 {
                 let running = i128::from(self.living[i]) * i128::from(now_ns) - self.living_since_ns[i];
-                // Time in nanoseconds fits 64 bits unless the clock began in another age; the wide conversion is a call.
-                let running_ns = i64::try_from(running).map_or_else(|_| running as f64, |short| short as f64);
-                exposure += larger(running_ns, 0.0) / NS_PER_S;
+                // In two halves: the conversion of 128 bits at once is a call, and rounds the same.
+                let running = running.max(0);
+                let running_ns = (running >> 32) as i64 as f64 * 4_294_967_296.0 + f64::from(running as u32);
+                exposure += running_ns / NS_PER_S;
             }
             *life = (exposure + LIFE_PRIOR_S) / (self.ended[i] + 1.0);
         }
