@@ -85,6 +85,7 @@ struct SideTally {
     kept_at: [i64; MAX_LEVELS],
     live: i64,
     bound: i64,
+    next_level: usize,
 }
 
 impl Reconciler {
@@ -124,7 +125,7 @@ impl Reconciler {
         let Self { tallies, cancels, .. } = self;
         for (tally, wanted) in tallies.iter_mut().zip([&decision.bids, &decision.asks]) {
             tally.kept_at[..wanted.len].fill(0);
-            (tally.live, tally.bound) = (0, 0);
+            (tally.live, tally.bound, tally.next_level) = (0, 0, 0);
         }
         for cancels in cancels.iter_mut() {
             cancels.clear();
@@ -141,7 +142,7 @@ impl Reconciler {
                 continue;
             }
             let wanted = if order.side == Side::Buy { &decision.bids } else { &decision.asks };
-            match find_level(wanted, order) {
+            match find_level(wanted, order.price, &mut tally.next_level) {
                 Some(level) if tally.kept_at[level] + size <= wanted.lots[level].0 + tolerance => {
                     tally.kept_at[level] += size;
                     tally.bound += size;
@@ -176,7 +177,7 @@ impl Reconciler {
         let cancels = &mut self.cancels[side.index()];
         self.kept.clear();
         for order in of_side(standing, side).filter(|order| order.status.is_keepable()) {
-            if let Some(level) = find_level(wanted, order)
+            if let Some(level) = find_level(wanted, order.price, &mut 0)
                 && !cancels.contains(&Action::Cancel { slot: order.slot })
             {
                 self.kept.push(Kept { slot: order.slot, level, size: order.remaining.0 });
@@ -193,19 +194,17 @@ impl Reconciler {
     }
 }
 
-/// The wanted level at an order's price, by a search that takes the same steps whatever the price.
+/// The wanted level at a price. Orders placed together stand on neighbouring levels: `next` is tried first, and left one
+/// past the level found.
 #[inline]
-fn find_level(wanted: &QuoteSide, order: &StandingOrder) -> Option<usize> {
+fn find_level(wanted: &QuoteSide, price: Price, next: &mut usize) -> Option<usize> {
     let prices = &wanted.price_units[..wanted.len];
-    let outward = if order.side == Side::Buy { -1 } else { 1 };
-    let (mut base, mut count) = (0, prices.len());
-    while count > 1 {
-        let half = count / 2;
-        let beyond = prices[base + half].0.wrapping_sub(order.price.0).wrapping_mul(outward);
-        base = if beyond <= 0 { base + half } else { base };
-        count -= half;
-    }
-    prices.get(base).filter(|price| **price == order.price).map(|_| base)
+    let level = match prices.get(*next) {
+        Some(found) if *found == price => *next,
+        _ => prices.iter().position(|found| *found == price)?,
+    };
+    *next = level + 1;
+    Some(level)
 }
 
 #[derive(Clone, Copy, Debug)]
