@@ -276,3 +276,46 @@ fn settings_taken_over_before_any_event_are_those_of_a_new_engine() {
         assert!(updated == fresh, "{} is not taken over", field.name);
     }
 }
+
+/// Kills: a fill seen from the mid after its own sweep, which turns its evidence round.
+#[test]
+fn a_swept_bid_is_never_bullish_whichever_stream_tells_first() {
+    let sweep = Trade { price: 4262.0, size: 50.0, aggressor: Side::Sell, exchange_time_ns: None };
+    let drift = |tape: bool, book: bool| {
+        let mut engine = engine(EngineConfig::default());
+        if tape {
+            engine.on_trade(START_NS + 50, &sweep).unwrap();
+        }
+        if book {
+            best(&mut engine, START_NS + 100, 4260.0);
+        }
+        engine.on_fill(START_NS + 200, Side::Buy, 4268.0, 0.01, None, None, None).unwrap();
+        quoted(&engine, START_NS + 200).drift_bps_per_s
+    };
+    let told_first = drift(false, false);
+    assert!(told_first < 0.0);
+    assert_eq!(drift(true, true), told_first);
+    assert!(drift(false, true) <= 0.0);
+}
+
+/// Kills: zero returns learned from a book nobody hears of any more.
+#[test]
+fn a_book_that_falls_silent_while_other_news_comes_does_not_look_calm() {
+    let mut engine = engine(EngineConfig::default());
+    for second in 0..600 {
+        best(&mut engine, START_NS + second * SECOND_NS, 4269.0 + (second % 7) as f64 * 0.5);
+    }
+    let before = quoted(&engine, engine.now_ns().unwrap()).terms.volatility;
+    for second in 600..2_400 {
+        engine.on_quota(START_NS + second * SECOND_NS, 1e4, 1e3).unwrap();
+    }
+    let resumed = START_NS + 2_400 * SECOND_NS;
+    best(&mut engine, resumed, 4312.0);
+    let after = quoted(&engine, resumed).terms.volatility;
+    println!("volatility {before:.3} before and {after:.3} after half an hour without a book");
+    assert!(after > 0.5 * before);
+    for second in 1..20 {
+        best(&mut engine, resumed + second * SECOND_NS, 4312.0);
+    }
+    assert!(quoted(&engine, engine.now_ns().unwrap()).terms.volatility < 1.5 * before);
+}

@@ -722,21 +722,30 @@ impl QuoteEngine {
 
     fn pass_seconds(&mut self, time_ns: TimestampNs) {
         if time_ns - self.next_second_ns > GRID_GAP_NS {
-            self.model.forget_grid();
+            self.forget_mid();
             self.next_second_ns = time_ns;
-            // What the mid is now is unknown until the book speaks; the old one would put the whole jump into one second.
-            self.last_mid = None;
-            self.mid_is_fresh = false;
         }
         // The last representable second is never passed, so that the grid ends with time itself.
         while self.next_second_ns <= time_ns && self.next_second_ns < TimestampNs::MAX {
-            let half_spread_bps = self.book.half_spread_bps();
+            let silent = self.book.updated_ns().is_some_and(|heard| self.next_second_ns - heard > GRID_GAP_NS);
+            if silent && self.last_mid.is_some() {
+                self.forget_mid();
+            }
+            let half_spread_bps = if silent { None } else { self.book.half_spread_bps() };
             if self.model.on_second(self.next_second_ns, self.last_mid, half_spread_bps, self.mid_is_fresh) {
                 self.mid_is_fresh = false;
             }
             self.taught(self.next_second_ns);
             self.next_second_ns = self.next_second_ns.saturating_add(SECOND_NS);
         }
+    }
+
+    /// After a long silence the mid is unknown until the book speaks: the old one would teach that nothing moves, and then
+    /// put the whole jump into one second.
+    fn forget_mid(&mut self) {
+        self.model.forget_grid();
+        self.last_mid = None;
+        self.mid_is_fresh = false;
     }
 
     /// The model learned something at `time_ns`: what pricing had prepared is old.

@@ -8,7 +8,7 @@ use super::depth_decay::DepthDecay;
 use super::drift::{DriftFilter, SourceIndex};
 use super::flow::DirectionalFlow;
 use super::funding::FundingForecast;
-use super::reach::ReachTracker;
+use super::reach::{ReachTracker, belongs_to};
 use super::source::{SlowSource, from_gain, reliability};
 use super::trend::{Trend, TrendReading};
 use super::volatility::{SecondGrid, Volatility};
@@ -16,6 +16,7 @@ use crate::config::EngineConfig;
 use crate::error::Result;
 use crate::event::Context;
 use crate::online::decayed::DecayedPair;
+use crate::online::lanes::larger;
 use crate::online::median::RollingMedian;
 use crate::state::tape::{AggressorEvent, TapeChange};
 use crate::types::{BPS, Side, TimestampNs, seconds_between};
@@ -335,11 +336,14 @@ impl MarketModel {
     ) {
         let place = side.index();
         self.reaches[place].on_own_fill(&mut self.decays[place], now_ns, units, event);
-        let (Some(mid), gain) = (mid, self.gains[0]) else { return };
+        // Seen from the mid before its aggressor: once the book has told of the sweep, the order would seem to have stood beyond mid.
+        let before = event.filter(|event| belongs_to(event, now_ns)).and_then(|event| event.mid_before);
+        let (Some(mid), gain) = (before.or(mid), self.gains[0]) else { return };
         if gain <= 0.0 {
             return;
         }
-        let depth_bps = side.sign() * (mid - price) / mid * BPS;
+        // No resting order stands beyond mid, so that no fill is evidence for its own side.
+        let depth_bps = larger(side.sign() * (mid - price) / mid * BPS, 0.0);
         let standardized = -side.sign() * depth_bps / self.volatility.value();
         self.drift.step(now_ns);
         let (drift, noise) = from_gain(standardized, gain, self.drift.stationary_variance());

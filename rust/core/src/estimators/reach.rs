@@ -21,6 +21,12 @@ pub fn reach_bps(event: &AggressorEvent) -> Option<f64> {
     Some(distance / mid * BPS)
 }
 
+/// Whether a fill of ours told at `time_ns` can be the work of this event.
+#[must_use]
+pub fn belongs_to(event: &AggressorEvent, time_ns: TimestampNs) -> bool {
+    time_ns - event.last_ns <= SAME_EVENT_NS && event.first_ns - time_ns <= SAME_EVENT_NS
+}
+
 /// Keeps the evidence of the event under way on one side revisable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReachTracker {
@@ -58,11 +64,8 @@ impl ReachTracker {
 
     fn revise(&mut self, decay: &mut DepthDecay, event: &AggressorEvent) {
         let Some(reach) = reach_bps(event) else { return };
-        let took_ours_last = self.own_fill.is_some_and(|(time_ns, units)| {
-            units == event.worst_units
-                && time_ns - event.last_ns <= SAME_EVENT_NS
-                && event.first_ns - time_ns <= SAME_EVENT_NS
-        });
+        let took_ours_last =
+            self.own_fill.is_some_and(|(time_ns, units)| units == event.worst_units && belongs_to(event, time_ns));
         if took_ours_last {
             self.censored_units = Some(event.worst_units);
         }
