@@ -1378,7 +1378,9 @@ class BacktestResult:
         rounding leaves between the two, ``conservation`` "exact" when the ledger adds up. ``edge_bps`` (at 10 s,
         after fees) and ``markout_bps`` are weighted by size; ``left_out`` counts the fills whose horizon passes the
         data's end; ``adverse_share`` is the share of fills that were adverse (section 11). ``two_sided_share`` is
-        that of ``quote_cycles`` with both sides quoted. ``events_per_s`` and ``wall_s`` are the only clocks.
+        that of ``quote_cycles`` with both sides quoted; ``cost_bound_share``, ``post_only_share`` and ``cap_share``
+        those in which these limits bound, ``risk_aversion_too_high_share`` those with a validity above 2.
+        ``events_per_s`` and ``wall_s`` are the only clocks.
         """
 
     def __eq__(self, other: object, /) -> bool: ...

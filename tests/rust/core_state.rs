@@ -235,3 +235,28 @@ fn new_settings_keep_what_was_learned() {
     assert!(engine.update_config(bad).is_err());
     assert_eq!(engine.config().risk_aversion, 0.1);
 }
+
+#[test]
+fn an_order_refused_for_its_price_is_known_dead() {
+    let mut engine = engine();
+    let id = Identifier::Number(1);
+    book(&mut engine, 0, &[4269.0], &[4269.1]);
+    engine.on_order(0, &id, OrderStatus::Pending, Side::Buy, 4269.0, 0.05).unwrap();
+    engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, 4268.955, 0.05).unwrap();
+    assert!(engine.open_orders().is_empty());
+    assert!(engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, f64::NAN, 0.05).is_err());
+}
+
+#[test]
+fn too_much_risk_aversion_for_the_flow_is_told() {
+    let mut decision = Decision::default();
+    let mut told = Vec::new();
+    for risk_aversion in [0.003, 3.0] {
+        let mut engine = engine_with(EngineConfig { risk_aversion, ..EngineConfig::default() });
+        book(&mut engine, 0, &[4269.0], &[4269.1]);
+        engine.quote(0, &mut decision).unwrap();
+        println!("risk aversion {risk_aversion}: validity {:.3}", decision.terms.validity);
+        told.push(decision.binding.risk_aversion_too_high);
+    }
+    assert_eq!(told, vec![false, true]);
+}

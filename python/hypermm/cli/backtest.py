@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["backtest", "known_instrument", "run_backtest"]
 
 _MOST_EVENTS_TIMED_AGAIN = 5_000_000
+# A warning is due when more than this share of the quote cycles deserved it.
+_MOSTLY = 0.5
 _HORIZONS = ("0.5s", "1s", "5s", "10s", "30s", "60s")
 
 
@@ -136,6 +138,15 @@ def run_backtest(
             Text(
                 f"no order was placed: at max_position = {config.max_position:g} no order reaches the smallest value, "
                 f"{instrument.min_notional:g} USD, or no book was usable"
+            ),
+            soft_wrap=True,
+        )
+    share = summary["risk_aversion_too_high_share"]
+    if share > _MOSTLY:
+        stderr.print(
+            Text(
+                f"risk_aversion = {config.risk_aversion:g} is too high for the flow in {share:.0%} of the quote cycles "
+                f"(validity above 2): quotes are wider and thinner than they need be"
             ),
             soft_wrap=True,
         )

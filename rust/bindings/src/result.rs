@@ -238,6 +238,10 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("final_position", run.final_position)?;
     numbers.set_item("quote_cycles", run.quote_cycles)?;
     numbers.set_item("two_sided_share", run.two_sided_share)?;
+    numbers.set_item("cost_bound_share", run.cost_bound_share)?;
+    numbers.set_item("post_only_share", run.post_only_share)?;
+    numbers.set_item("cap_share", run.cap_share)?;
+    numbers.set_item("risk_aversion_too_high_share", run.risk_aversion_too_high_share)?;
     numbers.set_item("events", run.events)?;
     numbers.set_item("orders_placed", run.orders_placed)?;
     numbers.set_item("orders_canceled", run.orders_canceled)?;

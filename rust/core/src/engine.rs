@@ -29,6 +29,8 @@ use crate::types::{BPS, Identifier, Lots, OrderStatus, Price, QuoteStatus, Side,
 const SECOND_NS: i64 = 1_000_000_000;
 // Beyond this gap the second grid restarts.
 const GRID_GAP_NS: i64 = 300 * SECOND_NS;
+// Above it the engine warns: risk aversion is too high for the flow.
+const LARGEST_VALIDITY: f64 = 2.0;
 const DOMAIN_BPS: f64 = 5000.0;
 const CLIPS_TO_CAP: f64 = 20.0;
 const CLIP_OVER_MINIMUM: f64 = 1.1;
@@ -207,6 +209,14 @@ impl QuoteEngine {
         remaining_size: f64,
     ) -> Result<()> {
         self.check_time(time_ns)?;
+        // An order the venue refused for its price or size must still be known dead.
+        if status.is_dead() {
+            crate::error::require_finite("price", price)?;
+            crate::error::require_finite("remaining_size", remaining_size)?;
+            self.advance(time_ns);
+            self.own_orders.end(time_ns, order_id);
+            return Ok(());
+        }
         let exact = self.instrument.price_from_f64("price", price)?;
         let remaining = self.instrument.lots_from_f64("remaining_size", remaining_size)?;
         if remaining.0 < 0 {
@@ -527,6 +537,7 @@ impl QuoteEngine {
         decision.reservation_price = mid * (1.0 + (terms.reservation_bps() + terms.domain_clamp) / BPS);
         decision.target_inventory =
             risk.fast_clamped_inverse(terms.drift - terms.carry + terms.flow) * self.config.max_position;
+        decision.binding.risk_aversion_too_high = terms.validity > LARGEST_VALIDITY;
         decision.binding.cost_bound = terms.costs.iter().any(|costs| costs.bound_relief < 0.0);
         Ok(Some((clip, prepared, risk)))
     }

@@ -42,6 +42,8 @@ pub struct Binding {
     pub post_only: bool,
     /// The position cap.
     pub cap: bool,
+    /// a above 2: risk aversion is too high for the flow, and the closed form loses value (MODEL.md section 3).
+    pub risk_aversion_too_high: bool,
 }
 
 /// A quote cycle's answer.

@@ -134,6 +134,17 @@ impl OwnOrders {
         &self.life
     }
 
+    /// The order is dead; one never heard of is nothing new.
+    pub fn end(&mut self, now_ns: TimestampNs, id: &Identifier) {
+        let Some(place) = self.find(id) else { return };
+        let order = &self.orders[place];
+        if order.remaining.0 > 0 {
+            self.life.end(order.bucket, order.placed_ns, now_ns);
+        }
+        self.orders.swap_remove(place);
+        self.keys.swap_remove(place);
+    }
+
     /// Takes over a checked order event. `place_in_book` answers the distance from mid, bps, and the size shown at the
     /// price now; it is asked only for an order that is new or has moved.
     #[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
@@ -147,17 +158,11 @@ impl OwnOrders {
         remaining: Lots,
         place_in_book: impl FnOnce() -> (f64, f64),
     ) {
-        let place = self.find(id);
-        let ends = status.is_dead() || remaining.0 == 0;
-        match place {
-            Some(place) if ends => {
-                let order = &self.orders[place];
-                if order.remaining.0 > 0 {
-                    self.life.end(order.bucket, order.placed_ns, now_ns);
-                }
-                self.orders.swap_remove(place);
-                self.keys.swap_remove(place);
-            }
+        if status.is_dead() || remaining.0 == 0 {
+            self.end(now_ns, id);
+            return;
+        }
+        match self.find(id) {
             Some(place) => {
                 let moved = self.orders[place].price != price || self.orders[place].side != side;
                 if moved {
@@ -191,7 +196,6 @@ impl OwnOrders {
                     }
                 }
             }
-            None if ends => {}
             None => {
                 self.forget_exhausted(now_ns);
                 let (depth_bps, ahead) = place_in_book();

@@ -207,6 +207,14 @@ pub struct Summary {
     pub quote_cycles: u64,
     /// Share of them with both sides quoted.
     pub two_sided_share: f64,
+    /// Share of them in which the bound on mark-ups held prices in.
+    pub cost_bound_share: f64,
+    /// Share of them in which a price was held back from taking.
+    pub post_only_share: f64,
+    /// Share of them in which the cap on position and live orders cut a size.
+    pub cap_share: f64,
+    /// Share of them in which risk aversion was too high for the flow (a above 2).
+    pub risk_aversion_too_high_share: f64,
     /// Events handed to the strategy.
     pub events: u64,
     /// Orders sent.

@@ -230,6 +230,7 @@ pub fn run_with<S: Strategy>(
         last_quote_ns: None,
         quote_cycles: 0,
         two_sided_cycles: 0,
+        binding_cycles: [0; 4],
     };
     replay.play(strategy, progress)?;
     replay.finish().map_err(S::Error::from)
@@ -287,6 +288,8 @@ struct Replay<'a, M> {
     last_quote_ns: Option<TimestampNs>,
     quote_cycles: u64,
     two_sided_cycles: u64,
+    /// Cycles in which the cost bound, the post-only clamp, the cap bound, and with risk aversion too high.
+    binding_cycles: [u64; 4],
 }
 
 impl<M: FillModel> Replay<'_, M> {
@@ -421,6 +424,11 @@ impl<M: FillModel> Replay<'_, M> {
         check_ladder("bids", Side::Buy, &self.decision.bids)?;
         check_ladder("asks", Side::Sell, &self.decision.asks)?;
         self.two_sided_cycles += u64::from(self.decision.bids.len > 0 && self.decision.asks.len > 0);
+        let binding = self.decision.binding;
+        let bound = [binding.cost_bound, binding.post_only, binding.cap, binding.risk_aversion_too_high];
+        for (count, bound) in self.binding_cycles.iter_mut().zip(bound) {
+            *count += u64::from(bound);
+        }
         if let Some(log) = &mut self.decisions {
             log.push(time_ns, &self.decision, self.instrument.lots_to_f64(self.account.position()));
         }
@@ -466,7 +474,12 @@ impl<M: FillModel> Replay<'_, M> {
         let (fills, equity, mut summary) = self.account.finish(span_ns.1, self.venue.position())?;
         let counts = self.venue.counts();
         summary.quote_cycles = self.quote_cycles;
-        summary.two_sided_share = self.two_sided_cycles as f64 / self.quote_cycles.max(1) as f64;
+        let share = |count: u64| count as f64 / self.quote_cycles.max(1) as f64;
+        summary.two_sided_share = share(self.two_sided_cycles);
+        summary.cost_bound_share = share(self.binding_cycles[0]);
+        summary.post_only_share = share(self.binding_cycles[1]);
+        summary.cap_share = share(self.binding_cycles[2]);
+        summary.risk_aversion_too_high_share = share(self.binding_cycles[3]);
         summary.events = self.columns.len() as u64;
         summary.orders_placed = counts.placed;
         summary.orders_canceled = counts.canceled;
