@@ -318,9 +318,8 @@ impl MarketModel {
         let begun = change == TapeChange::Begun;
         if begun {
             self.flow.update(now_ns, event.side);
-            self.event_sizes[place].add(now_ns, 1, 1.0);
         }
-        self.event_sizes[place].add(now_ns, 0, size);
+        self.event_sizes[place].add_both(now_ns, [size, if begun { 1.0 } else { 0.0 }]);
         self.reaches[place].on_print(&mut self.decays[place], event, begun, self.threshold_bps);
     }
 

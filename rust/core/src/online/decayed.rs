@@ -36,6 +36,13 @@ impl DecayedPair {
         self.add_faded(now_ns, place, weight, self.fade(now_ns));
     }
 
+    /// Adds to both sums at `now_ns`.
+    #[inline]
+    pub fn add_both(&mut self, now_ns: TimestampNs, weights: [f64; 2]) {
+        self.add(now_ns, 0, weights[0]);
+        self.sums[1] += weights[1];
+    }
+
     /// Adds `weight` to the same sum of every pair, their exponentials in lanes.
     #[inline]
     pub(crate) fn add_to_all(pairs: &mut [Self], now_ns: TimestampNs, place: usize, weight: f64) {
