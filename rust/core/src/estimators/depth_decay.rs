@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::online::decayed::fade;
 use crate::online::lanes::{exp, larger, smaller};
 use crate::types::{TimestampNs, seconds_between};
 
@@ -106,7 +107,7 @@ impl DepthDecay {
         if let Some(last) = self.last_ns
             && now_ns > last
         {
-            let decay = exp(-seconds_between(last, now_ns) / self.time_constant_s);
+            let decay = fade(seconds_between(last, now_ns), self.time_constant_s);
             self.evidence.shape *= decay;
             self.evidence.excess_bps *= decay;
             self.evidence.events *= decay;
@@ -130,7 +131,7 @@ impl DepthDecay {
     #[must_use]
     pub fn rate(&self, now_ns: TimestampNs) -> f64 {
         let fade = match self.last_ns {
-            Some(last) if now_ns > last => exp(-seconds_between(last, now_ns) / self.time_constant_s),
+            Some(last) if now_ns > last => fade(seconds_between(last, now_ns), self.time_constant_s),
             _ => 1.0,
         };
         let seen = self.time_constant_s * (1.0 - self.unseen * fade);
