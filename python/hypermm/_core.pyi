@@ -806,7 +806,8 @@ class QuoteEngine:
             time_ns: Receiver's clock, ns.
             drift_bps_per_s: Observed drift, bps/s, bullish-positive.
             variance: Its error variance, (bps/s)², above 0.
-            name: Source under which innovation statistics are kept.
+            name: Source under which innovation statistics are kept; not empty, not one of the engine's own
+                (price, fill, flow, funding).
         """
 
     def update_config(self, config: EngineConfig) -> None:
@@ -1098,7 +1099,14 @@ class FundingForecast:
         predicted_funding: _Number | None = None,
         next_settlement_ns: _Time | None = None,
     ) -> None:
-        """Takes in news; None is no news. Rates are fractions per interval, + = longs pay."""
+        """Takes in news; None is no news.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            funding_rate: Fraction per interval, + = longs pay, at most 1 in size.
+            predicted_funding: The same, predicted for the next settlement.
+            next_settlement_ns: Time of the next settlement, ns, after `time_ns`.
+        """
 
     def forecast_bps(self, time_ns: _Time) -> float:
         """Forecast f̂ of the rate charged at the next settlement, bps; 0 before any news."""
@@ -1417,7 +1425,8 @@ def backtest(
     Without a `strategy` other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
 
     Raises:
-        InvalidInputError: A setting or a column is refused; names the row.
+        InvalidInputError: A setting, a column or what `strategy` quoted is refused. The hint names the row, and file
+            and line where the recording was read from files.
         TimeOrderError: A stream is not in receive order.
     """
 

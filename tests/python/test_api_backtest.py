@@ -266,3 +266,82 @@ def test_events_are_what_the_columns_hold() -> None:
         _ = book.price
     with pytest.raises(InvalidInputError, match="engine"):
         book.apply(None)  # type: ignore[arg-type]
+
+
+LADDER = SimpleNamespace(prices=[], sizes=[])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hint"),
+    [
+        (object(), ""),
+        ("engine", ""),
+        (SimpleNamespace(on_event=lambda event: None), ""),
+        (SimpleNamespace(on_event=lambda event: None, quote=3), ""),
+        (SimpleNamespace(on_event=None, quote=lambda time_ns: None), ""),
+        (QuoteEngine(INSTRUMENT, CONFIG), "event.apply(engine)"),
+        (Driven, "a class"),
+    ],
+)
+def test_a_strategy_without_its_methods_is_refused(strategy: Any, hint: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=strategy)
+    assert caught.value.field == "strategy"
+    assert "on_event(event) and quote(time_ns)" in caught.value.expected
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        ("buy", "quote()"),
+        ((4200.0, 0.1), "quote()"),
+        (7, "quote()"),
+        (SimpleNamespace(bids=LADDER), "quote()"),
+        (SimpleNamespace(bids=None, asks=LADDER), "bids"),
+        (SimpleNamespace(bids=LADDER, asks=[(4300.0, 0.1)]), "asks"),
+        (SimpleNamespace(bids=SimpleNamespace(prices=[4200.0], sizes=None), asks=LADDER), "bids.sizes"),
+        (SimpleNamespace(bids=LADDER, asks=SimpleNamespace(prices=[4300.0, 4301.0], sizes=[0.1])), "asks"),
+        (SimpleNamespace(bids=SimpleNamespace(prices=[4200.0], sizes=[math.nan]), asks=LADDER), "bids.sizes[0]"),
+        (
+            SimpleNamespace(bids=LADDER, asks=SimpleNamespace(prices=[4300.0, math.nan], sizes=[0.1, 0.1])),
+            "asks.prices[1]",
+        ),
+    ],
+)
+def test_what_is_no_decision_is_refused_by_field_value_and_expectation(answer: Any, field: str) -> None:
+    strategy = SimpleNamespace(on_event=lambda event: None, quote=lambda time_ns: answer)
+    with pytest.raises(InvalidInputError) as caught:
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=strategy)
+    assert caught.value.field == field
+    assert caught.value.value
+    assert caught.value.expected
+
+
+@pytest.mark.parametrize("error", [AttributeError("mine"), TypeError("mine"), InvalidInputError("mine", field="x")])
+@pytest.mark.parametrize("method", ["on_event", "quote"])
+def test_what_the_users_own_code_raises_passes_unchanged(method: str, error: Exception) -> None:
+    def broken(_: object) -> None:
+        raise error
+
+    methods: dict[str, Any] = {"on_event": lambda event: None, "quote": lambda time_ns: None, method: broken}
+    with pytest.raises(type(error)) as caught:
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=SimpleNamespace(**methods))
+    assert caught.value is error
+
+
+def test_a_progress_that_cannot_be_called_is_refused_before_the_run() -> None:
+    with pytest.raises(InvalidInputError, match="callable") as caught:
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, progress=True)  # type: ignore[arg-type]
+    assert (caught.value.field, caught.value.value) == ("progress", "True")
+
+
+@pytest.mark.parametrize("setting", [{"fill_model": (1, 1, 1)}, {"fill_model": "lucky"}, {"fill_model": 3}])
+def test_a_refused_fill_model_says_all_that_it_may_be(setting: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, **setting)
+    assert caught.value.value == repr(setting["fill_model"])
+    for word in ("paper", "default", "(touch_probability, queue_factor)"):
+        assert word in caught.value.expected
+    with pytest.raises(InvalidInputError, match="to the venue, back from it"):
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, latency=(1, 2, 3))  # type: ignore[arg-type]

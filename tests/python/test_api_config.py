@@ -268,3 +268,21 @@ def test_exports_are_sorted_and_there() -> None:
     assert set(hypermm.__all__) <= set(dir(hypermm))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = hypermm.nonsense
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"levels": 0}, "1 to 32"),
+        ({"inventory_curvature": -1.0}, "0 to 100"),
+        ({"max_position": 1e300}, "1e-9 to 1e12 contracts"),
+        ({"book_stale_s": 0}, "0.05 to 3600 s"),
+        ({"level_growth": "x"}, "a number"),
+        ({"horizon_min_s": "x"}, "a number, in s"),
+    ],
+)
+def test_an_expectation_has_its_unit_and_a_pure_number_none(change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        EngineConfig(**change)
+    assert caught.value.expected == expected
+    assert len(caught.value.value) < 10

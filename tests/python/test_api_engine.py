@@ -492,3 +492,67 @@ def test_any_thread_may_call_in_turn() -> None:
     thread.start()
     thread.join()
     assert answers == expected
+
+
+@pytest.mark.parametrize("seconds", [1_757_015_216, 1_757_015_216_000, 1_757_015_216_000_000])
+def test_a_venue_time_in_seconds_beside_a_time_in_ns_is_refused(seconds: int) -> None:
+    engine = engine_with_history()
+    before = engine.snapshot()
+    now = T0 + 10 * SECOND
+    with pytest.raises(InvalidInputError, match="looks like s/ms/µs") as caught:
+        engine.on_trade(now, 4400.0, 1.0, Side.BUY, exchange_time_ns=seconds)
+    assert (caught.value.field, caught.value.value) == ("exchange_time_ns", str(seconds))
+    with pytest.raises(InvalidInputError, match="looks like s/ms/µs") as caught:
+        engine.on_trades([now] * 2, [4400.0] * 2, [1.0] * 2, [Side.BUY] * 2, exchange_times=[now, seconds])
+    assert caught.value.field == "exchange_times[1]"
+    with pytest.raises(InvalidInputError, match="looks like s/ms/µs") as caught:
+        engine.on_context(now, funding_rate=1e-5, next_settlement_ns=seconds)
+    assert caught.value.field == "next_settlement_ns"
+    assert engine.snapshot() == before
+    counted = QuoteEngine(INSTRUMENT, CONFIG)
+    counted.on_trade(5, 4400.0, 1.0, Side.BUY, exchange_time_ns=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("times", T0, TimeOrderError),
+        ("prices", 4400.05, InvalidInputError),
+        ("prices", math.nan, InvalidInputError),
+        ("sizes", 0.0, InvalidInputError),
+        ("exchange_times", 17, InvalidInputError),
+    ],
+)
+def test_a_bad_element_of_many_trades_is_named_by_column_and_index(
+    name: str, value: Any, kind: type[HypermmError]
+) -> None:
+    now = T0 + 10 * SECOND
+    columns: dict[str, Any] = {"times": [now + row for row in range(4)], "prices": [4400.0] * 4, "sizes": [1.0] * 4}
+    columns |= {"aggressors": [Side.SELL] * 4, "exchange_times": [now + row for row in range(4)]}
+    columns[name][2] = value
+    with pytest.raises(kind) as caught:
+        engine_with_history().on_trades(**columns)
+    assert caught.value.field == f"{name}[2]"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["", None, 3, "price", "fill", "flow", "funding"])
+def test_an_outside_signal_needs_a_name_of_its_own(name: Any) -> None:
+    engine = engine_with_history()
+    before = engine.snapshot()
+    with pytest.raises(InvalidInputError) as caught:
+        engine.observe(T0 + 10 * SECOND, 0.1, 1.0, name=name)
+    assert caught.value.field == "name"
+    if name in ("price", "fill", "flow", "funding"):
+        assert f"external_{name}" in caught.value.hint
+    assert engine.snapshot() == before
+    engine.observe(T0 + 10 * SECOND, 0.1, 1.0)
+    assert engine.innovations["external"]["count"] >= 1
+
+
+def test_a_huge_number_is_shown_in_its_shortest_form() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        engine_with_history().on_trade(T0 + 10 * SECOND, 4400.0, 1e300, Side.BUY)
+    assert caught.value.value == "1e300"
+    with pytest.raises(InvalidInputError) as caught:
+        engine_with_history().on_trade(T0 + 10 * SECOND, 4400.05, 1.0, Side.BUY)
+    assert caught.value.value == "4400.05"

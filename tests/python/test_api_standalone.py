@@ -288,3 +288,37 @@ def test_formulas_refuse_what_is_out_of_domain(call: Any, field: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         call()
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda times, bad: DriftFilter().observe_many(times, bad, [1.0] * 3), "drifts[1]"),
+        (lambda times, bad: DriftFilter().observe_many(times, [0.1] * 3, bad), "variances[1]"),
+        (lambda times, bad: DriftFilter().observe_many(times[::-1], [0.1] * 3, [1.0] * 3), "times_ns[1]"),
+        (lambda times, bad: DirectionalFlow().update_many(times[::-1], [Side.BUY] * 3), "times_ns[1]"),
+        (lambda times, bad: DepthDecay().update_many(times, bad, 1.0), "reaches_bps[1]"),
+        (lambda times, bad: DepthDecay().update_many(times, [1.0] * 3, bad), "threshold_bps[1]"),
+        (lambda times, bad: DepthDecay().update_many(times, [1.0] * 3, math.nan), "threshold_bps"),
+        (lambda times, bad: DepthDecay().update_many(times[::-1], [1.0] * 3, 1.0), "times_ns[1]"),
+        (lambda times, bad: DriftFilter().observe_many(times, [0.1] * 3, [1.0] * 3, name=""), "name"),
+        (lambda times, bad: DriftFilter().observe_many(times, [0.1] * 3, [1.0] * 3, name=None), "name"),
+        (lambda times, bad: DriftFilter().observe(T0, 0.1, 1.0, name=""), "name"),
+        (lambda times, bad: DriftFilter().observe_features(T0, [0.1], [[1.0]], [1.0], name=None), "name"),
+    ],
+)
+def test_a_bad_row_of_many_is_named_by_column_and_index(call: Any, field: str) -> None:
+    with pytest.raises((InvalidInputError, TimeOrderError)) as caught:
+        call([T0, T0 + 1, T0 + 2], [1.0, math.nan, 1.0])
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("settlement", [T0 - 1, T0, 1_756_900_000, 1_756_900_000_000])
+def test_a_settlement_that_is_not_ahead_is_refused(settlement: int) -> None:
+    forecast = FundingForecast()
+    with pytest.raises(InvalidInputError) as caught:
+        forecast.update(T0, 1e-5, next_settlement_ns=settlement)
+    assert caught.value.field == "next_settlement_ns"
+    assert ("looks like s/ms/µs" in caught.value.hint) == (settlement < 10**17)
+    assert forecast.forecast_bps(T0) == 0.0
+    forecast.update(T0, 1e-5, next_settlement_ns=T0 + 1)

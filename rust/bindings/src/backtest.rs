@@ -15,11 +15,11 @@ use hypermm_simulation::market::recording::at_row;
 use hypermm_simulation::venue::fill_models::FillParameters;
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple, PyType};
 
 use crate::access::over_rows;
 use crate::decision::PyDecision;
-use crate::engine::{config_of, instrument_of};
+use crate::engine::{PyQuoteEngine, config_of, instrument_of};
 use crate::error::{from_core, guard, invalid_input as refuse_argument};
 use crate::event::PyEvent;
 use crate::input::{flag, floats, integer, number, text, time_ns};
@@ -29,9 +29,17 @@ use crate::result::PyBacktestResult;
 /// Least time between two calls of the progress function, s.
 const PROGRESS_INTERVAL_S: f64 = 0.05;
 
+const STRATEGY: &str = "an object with methods on_event(event) and quote(time_ns)";
+const ANSWER: &str = "a Decision, None, or an object with bids and asks";
+const LADDER: &str = "an object with prices and sizes, best level first; empty ones for no quotes";
+const FILL_MODEL: &str = "\"paper\", \"default\" or a pair (touch_probability, queue_factor)";
+const LATENCY: &str = "integer ns each way, or a pair of them (to the venue, back from it)";
+
 /// Why a run ended early.
 enum Ended {
     Refused(Error),
+    /// A row of a stream was refused.
+    RefusedRow(Error, &'static str, usize),
     Raised(PyErr),
 }
 
@@ -47,13 +55,24 @@ impl From<PyErr> for Ended {
     }
 }
 
-impl From<Ended> for PyErr {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Refused(error) => from_core(&error),
-            Ended::Raised(error) => error,
+impl Ended {
+    /// As an exception; a recording that was read from files says which line a refused row stood in.
+    fn into_exception(self, recording: &Bound<'_, PyAny>) -> PyErr {
+        match self {
+            Self::Refused(error) => from_core(&error),
+            Self::RefusedRow(error, stream, row) => match source_of(recording, stream, row, &error.detail().field) {
+                Some(place) => from_core(&error.at_place(&place)),
+                None => from_core(&at_row(stream, row, error)),
+            },
+            Self::Raised(error) => error,
         }
     }
+}
+
+/// File and line of a row, from a recording that knows them.
+fn source_of(recording: &Bound<'_, PyAny>, stream: &str, row: usize, field: &str) -> Option<String> {
+    let place = recording.call_method1("source_of", (stream, row, field)).ok()?.extract::<String>().ok()?;
+    (!place.is_empty()).then_some(place)
 }
 
 /// The engine, stopped by what the progress function raises or by Ctrl-C.
@@ -89,8 +108,8 @@ impl Strategy for Watched<'_> {
 
     fn locate(error: Ended, stream: &'static str, row: usize) -> Ended {
         match error {
-            Ended::Refused(error) => Ended::Refused(at_row(stream, row, error)),
-            raised @ Ended::Raised(_) => raised,
+            Ended::Refused(error) => Ended::RefusedRow(error, stream, row),
+            other => other,
         }
     }
 }
@@ -131,8 +150,11 @@ impl Strategy for PythonStrategy<'_, '_> {
         if answer.is_none() {
             return Ok(());
         }
-        write_side("bids", &answer.getattr("bids")?, self.instrument, &mut decision.bids)?;
-        write_side("asks", &answer.getattr("asks")?, self.instrument, &mut decision.asks)
+        let refuse = || refuse_argument("quote()", &answer, ANSWER, "each side has prices and sizes");
+        let bids = answer.getattr_opt("bids")?.ok_or_else(refuse)?;
+        let asks = answer.getattr_opt("asks")?.ok_or_else(refuse)?;
+        write_side(BIDS, &bids, self.instrument, &mut decision.bids)?;
+        write_side(ASKS, &asks, self.instrument, &mut decision.asks)
     }
 
     /// A strategy may say the size of one order by an attribute `clip`.
@@ -141,22 +163,29 @@ impl Strategy for PythonStrategy<'_, '_> {
     }
 }
 
+/// A side of a user's ladder with the names of its columns.
+type Named = (&'static str, [&'static str; 2]);
+const BIDS: Named = ("bids", ["bids.prices", "bids.sizes"]);
+const ASKS: Named = ("asks", ["asks.prices", "asks.sizes"]);
+
 /// Reads prices and sizes of one side of a user's ladder.
 fn write_side(
-    field: &'static str,
+    (field, [price_field, size_field]): Named,
     given: &Bound<'_, PyAny>,
     instrument: &Instrument,
     side: &mut QuoteSide,
 ) -> Result<(), Ended> {
-    let prices = floats(&format!("{field}.prices"), &given.getattr("prices")?)?;
-    let sizes = floats(&format!("{field}.sizes"), &given.getattr("sizes")?)?;
+    let refuse = || refuse_argument(field, given, LADDER, "");
+    let prices = floats(price_field, &given.getattr_opt("prices")?.ok_or_else(refuse)?)?;
+    let sizes = floats(size_field, &given.getattr_opt("sizes")?.ok_or_else(refuse)?)?;
     if prices.len() != sizes.len() || prices.len() > MAX_LEVELS {
         let found = format!("{} prices, {} sizes", prices.len(), sizes.len());
         return Err(invalid_input(field, found, format!("as many of both, at most {MAX_LEVELS}"), "").into());
     }
     for (level, (price, size)) in prices.iter().zip(sizes.iter()).enumerate() {
-        side.price_units[level] = instrument.price_from_f64(field, *price)?;
-        side.lots[level] = instrument.lots_from_f64(field, *size)?;
+        let at_level = |error: Error| error.at_index(level, &[]);
+        side.price_units[level] = instrument.price_from_f64(price_field, *price).map_err(at_level)?;
+        side.lots[level] = instrument.lots_from_f64(size_field, *size).map_err(at_level)?;
         side.prices[level] = *price;
         side.sizes[level] = *size;
     }
@@ -220,6 +249,12 @@ pub(crate) fn backtest(
         log_decisions: log_decisions.map_or(Ok(true), |given| flag("log_decisions", given))?,
         ..BacktestSettings::default()
     };
+    if let Some(object) = &strategy {
+        check_strategy(object)?;
+    }
+    if let Some(function) = progress.as_ref().filter(|given| !given.is_callable()) {
+        return Err(refuse_argument("progress", function, "a callable progress(done, total)", ""));
+    }
     let held = HeldColumns::of(recording)?;
     let columns = held.columns();
     let mut progress =
@@ -232,12 +267,13 @@ pub(crate) fn backtest(
             let mut tell = |share: f64| keep(&failure, progress.tell(py, share));
             let output = guard(|| Ok(run_with(&columns, &instrument, &config, &settings, &mut strategy, &mut tell)))?;
             match failure.take() {
-                Some(error) => return Err(error),
-                None => output?,
+                Some(error) => Err(Ended::Raised(error)),
+                None => output,
             }
         }
-        None => over_rows(py, columns.len(), || run_engine(&columns, &instrument, config, &settings, &mut progress))??,
-    };
+        None => over_rows(py, columns.len(), || run_engine(&columns, &instrument, config, &settings, &mut progress))?,
+    }
+    .map_err(|ended| ended.into_exception(recording))?;
     PyBacktestResult::new(py, &output, monotonic_s(py)? - begun_s)
 }
 
@@ -267,6 +303,25 @@ fn keep(failure: &Cell<Option<PyErr>>, told: PyResult<()>) {
     }
 }
 
+/// Refuses what has not both methods; a bare engine has `quote` only.
+fn check_strategy(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    let hint = if object.is_instance_of::<PyQuoteEngine>() {
+        "leave strategy out to run our own engine, or wrap yours: on_event calls event.apply(engine), quote returns \
+         engine.quote(time_ns)"
+    } else if object.cast::<PyType>().is_ok() {
+        "this is a class: give an object of it"
+    } else {
+        ""
+    };
+    for name in ["on_event", "quote"] {
+        let callable = object.getattr_opt(name)?.is_some_and(|method| method.is_callable());
+        if !callable || !hint.is_empty() {
+            return Err(refuse_argument("strategy", object, STRATEGY, hint));
+        }
+    }
+    Ok(())
+}
+
 fn seed_of(given: &Bound<'_, PyAny>) -> PyResult<u64> {
     const EXPECTED: &str = "an integer from 0 to 2^63 − 1";
     let whole = integer("seed", given, EXPECTED, "")?;
@@ -282,8 +337,9 @@ fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillParameters> {
         let queue_factor = number("queue_factor", &pair.get_item(1)?)?;
         return Ok(FillParameters { touch_probability, queue_factor });
     }
-    let name = text("fill_model", given)?;
-    guard(|| FillParameters::named(&name))
+    let refuse = || refuse_argument("fill_model", given, FILL_MODEL, "");
+    let name = text("fill_model", given).map_err(|_| refuse())?;
+    FillParameters::named(&name).map_err(|_| refuse())
 }
 
 /// Nanoseconds each way, or a pair (to the venue, back from it).
@@ -294,6 +350,9 @@ fn latency_of(given: &Bound<'_, PyAny>) -> PyResult<Latency> {
         let to_venue_ns = time_ns("to_venue_ns", &pair.get_item(0)?)?;
         let acknowledge_ns = time_ns("acknowledge_ns", &pair.get_item(1)?)?;
         return Ok(Latency { to_venue_ns, acknowledge_ns });
+    }
+    if given.is_instance_of::<PyTuple>() || given.is_instance_of::<PyList>() {
+        return Err(refuse_argument("latency", given, LATENCY, ""));
     }
     let each_way = time_ns("latency", given)?;
     Ok(Latency { to_venue_ns: each_way, acknowledge_ns: each_way })

@@ -1,7 +1,7 @@
 //! `EngineConfig`: constructor, attributes, signature and documentation all read from the core's field table.
 
 use hypermm_core::config::{EngineConfig, Field, FieldKind, FieldValue};
-use hypermm_core::error::Detail;
+use hypermm_core::error::{Detail, shortest};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyCFunction, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -158,12 +158,12 @@ impl PyConfigField {
         let default = to_python(py, row.default);
         let default = default.bind(py).repr()?;
         Ok(format!(
-            "ConfigField({}: {} in [{}, {}] {}, default {default})",
+            "ConfigField({}: {} in [{}, {}]{}, default {default})",
             row.name,
             self.kind(),
-            row.min,
-            row.max,
-            row.unit
+            shortest(row.min),
+            shortest(row.max),
+            row.unit_after(" ")
         ))
     }
 
@@ -201,8 +201,8 @@ fn get(py: Python<'_>, config: &EngineConfig, name: &str) -> PyResult<Py<PyAny>>
 fn from_python(name: &str, value: &Bound<'_, PyAny>) -> PyResult<FieldValue> {
     let wrong_type = |field: &Field| {
         let expected = match field.kind {
-            FieldKind::Float => format!("a number, in {}", field.unit),
-            FieldKind::OptionalFloat => format!("a number, in {}, or None", field.unit),
+            FieldKind::Float => format!("a number{}", field.unit_after(", in ")),
+            FieldKind::OptionalFloat => format!("a number{}, or None", field.unit_after(", in ")),
             FieldKind::Integer => "an integer".to_owned(),
             FieldKind::Bool => "True or False".to_owned(),
         };

@@ -154,7 +154,7 @@ impl PyDecision {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let bytes = guard(|| {
             postcard::to_stdvec(&*self.inner)
-                .map_err(|error| snapshot_refused("decision", error, "a decision that can be written", ""))
+                .map_err(|error| snapshot_refused("decision", error.to_string(), "a decision that can be written", ""))
         })?;
         Ok((py.get_type::<Self>().getattr("_from_bytes")?, (PyBytes::new(py, &bytes),)))
     }
@@ -163,7 +163,7 @@ impl PyDecision {
     fn _from_bytes(_class: &Bound<'_, PyType>, state: &[u8]) -> PyResult<Self> {
         let inner: Decision = guard(|| {
             postcard::from_bytes(state)
-                .map_err(|error| snapshot_refused("decision", error, "bytes of a pickled Decision", ""))
+                .map_err(|error| snapshot_refused("decision", error.to_string(), "bytes of a pickled Decision", ""))
         })?;
         let sound = inner.bids.len <= MAX_LEVELS && inner.asks.len <= MAX_LEVELS;
         guard(|| match sound {

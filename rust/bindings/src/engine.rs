@@ -15,7 +15,7 @@ use crate::decision::PyDecision;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::estimators::drift::innovations_by_source;
 use crate::input::{
-    floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns, times,
+    Given, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, time_ns, times,
 };
 use crate::instrument::PyInstrument;
 use crate::types::{order_status, order_status_member, side, side_member};
@@ -226,21 +226,21 @@ impl PyQuoteEngine {
     }
 
     /// Any outside signal joins the drift filter (section 1).
-    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
+    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=Given(None)),
            text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
     fn observe(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
         drift_bps_per_s: &Bound<'_, PyAny>,
         variance: &Bound<'_, PyAny>,
-        name: Option<&Bound<'_, PyAny>>,
+        name: Given<'_>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let drift = number("drift_bps_per_s", drift_bps_per_s)?;
         let variance = number("variance", variance)?;
-        let name = name.map(|given| text("name", given)).transpose()?;
+        let name = name.text_or("name", "external")?;
         let engine = &mut lock(slf)?.engine;
-        guard(|| engine.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
+        guard(|| engine.observe(now, drift, variance, &name))
     }
 
     /// Changes the configuration between quotes; keeps all that was learned.

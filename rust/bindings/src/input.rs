@@ -1,5 +1,7 @@
 //! Arguments: one conversion each, and a refusal that names the argument.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::Deref;
 
 use hypermm_core::types::{Identifier, Side};
@@ -87,6 +89,28 @@ pub(crate) fn text(field: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     match value.cast::<PyString>() {
         Ok(string) => string.extract().map_err(|_| invalid_input(field, value, "valid Unicode text", "")),
         Err(_) => Err(invalid_input(field, value, "text", "")),
+    }
+}
+
+/// An argument that may be left out but not be `None`.
+pub(crate) struct Given<'py>(pub(crate) Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = Infallible;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(object.to_owned())))
+    }
+}
+
+impl Given<'_> {
+    /// The text given, or `otherwise` when left out.
+    #[inline]
+    pub(crate) fn text_or(&self, field: &str, otherwise: &'static str) -> PyResult<Cow<'static, str>> {
+        match &self.0 {
+            None => Ok(Cow::Borrowed(otherwise)),
+            Some(given) => text(field, given).map(Cow::Owned),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const HEADER: usize = 8;
 /// The bytes of a state: magic, kind, version, CRC-32 of the rest, the rest.
 pub(crate) fn seal<T: Serialize>(kind: u8, state: &T) -> Result<Vec<u8>, Error> {
     let body = postcard::to_stdvec(state)
-        .map_err(|error| snapshot_refused("state", error, "a state that can be written", ""))?;
+        .map_err(|error| snapshot_refused("state", error.to_string(), "a state that can be written", ""))?;
     let mut bytes = vec![b'h', b'm', kind, VERSION];
     bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     bytes.extend_from_slice(&body);

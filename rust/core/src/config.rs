@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, invalid_config};
+use crate::error::{Result, invalid_config, shortest};
 
 /// Most levels a side may have.
 pub const MAX_LEVELS: usize = 32;
@@ -314,7 +314,7 @@ impl Field {
         Err(invalid_config(
             self.name,
             number,
-            format!("{} to {} {}", self.min, self.max, self.unit),
+            format!("{} to {}{}", shortest(self.min), shortest(self.max), self.unit_after(" ")),
             format!("too high: {}; too low: {}", self.too_high, self.too_low),
         ))
     }
@@ -327,7 +327,13 @@ impl Field {
             FieldKind::Integer => "an integer",
             FieldKind::Bool => "true or false",
         };
-        invalid_config(self.name, format!("{value:?}"), format!("{expected}, in {}", self.unit), self.text)
+        invalid_config(self.name, format!("{value:?}"), format!("{expected}{}", self.unit_after(", in ")), self.text)
+    }
+
+    /// The unit after `lead`; nothing for a pure number.
+    #[must_use]
+    pub fn unit_after(&self, lead: &str) -> String {
+        if self.unit == "1" { String::new() } else { format!("{lead}{}", self.unit) }
     }
 }
 

@@ -19,13 +19,23 @@ use crate::state::inventory::Inventory;
 use crate::state::own_orders::{OwnOrder, OwnOrders};
 use crate::state::quota::Quota;
 use crate::state::tape::Tape;
-use crate::types::{BPS, Identifier, Lots, OrderStatus, Price, Side, TimestampNs};
+use crate::types::{
+    BPS, COARSER_HINT, EARLIEST_DATE_NS, Identifier, Lots, OrderStatus, Price, Side, TimestampNs, is_coarser_than,
+};
 
 const SECOND_NS: i64 = 1_000_000_000;
 // Beyond this gap the second grid restarts.
 const GRID_GAP_NS: i64 = 300 * SECOND_NS;
 const CLIPS_TO_CAP: f64 = 20.0;
 const CLIP_OVER_MINIMUM: f64 = 1.1;
+// Field of one print and the column of `on_trades` it stands in.
+const TRADE_COLUMNS: &[(&str, &str)] = &[
+    ("time_ns", "times"),
+    ("price", "prices"),
+    ("size", "sizes"),
+    ("aggressor", "aggressors"),
+    ("exchange_time_ns", "exchange_times"),
+];
 
 /// One instrument's quoting model with all it has learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +131,7 @@ impl QuoteEngine {
     /// Numbers or a price that are not valid, a time before the last.
     pub fn on_trade(&mut self, time_ns: TimestampNs, trade: &Trade) -> Result<()> {
         self.check_time(time_ns)?;
-        let units = self.check_trade(trade)?;
+        let units = self.check_trade(time_ns, trade)?;
         self.advance(time_ns);
         self.apply_trade(time_ns, trade, units);
         Ok(())
@@ -159,13 +169,14 @@ impl QuoteEngine {
         };
         let mut last = self.now_ns;
         for (i, &time_ns) in times_ns.iter().enumerate() {
-            check_time_after(last, time_ns)?;
+            check_time_after(last, time_ns)
+                .and_then(|()| self.check_trade(time_ns, &trade(i)))
+                .map_err(|error| error.at_index(i, TRADE_COLUMNS))?;
             last = Some(time_ns);
-            self.check_trade(&trade(i))?;
         }
         for (i, &time_ns) in times_ns.iter().enumerate() {
             let trade = trade(i);
-            let units = self.check_trade(&trade)?;
+            let units = self.check_trade(time_ns, &trade)?;
             self.advance(time_ns);
             self.apply_trade(time_ns, &trade, units);
         }
@@ -335,11 +346,12 @@ impl QuoteEngine {
     /// An outside drift signal joins the filter: z in bps/s with error variance in (bps/s)².
     ///
     /// # Errors
-    /// A non-finite signal, a variance that is not positive, a name beyond the sources that are kept, a time before the last.
+    /// A non-finite signal, a variance that is not positive, a name that is empty, one of the engine's own or beyond the sources that
+    /// are kept, a time before the last.
     pub fn observe(&mut self, time_ns: TimestampNs, drift_bps_per_s: f64, variance: f64, name: &str) -> Result<()> {
         self.check_time(time_ns)?;
         DriftFilter::check(drift_bps_per_s, variance)?;
-        self.model.drift().check_name(name)?;
+        self.model.check_outside_name(name)?;
         self.advance(time_ns);
         self.model.observe(time_ns, drift_bps_per_s, variance, name);
         Ok(())
@@ -467,16 +479,17 @@ impl QuoteEngine {
         check_time_after(self.now_ns, time_ns)
     }
 
-    fn check_trade(&self, trade: &Trade) -> Result<i64> {
+    fn check_trade(&self, time_ns: TimestampNs, trade: &Trade) -> Result<i64> {
         let units = self.instrument.price_from_f64("price", trade.price)?.0;
         require_positive("size", trade.size)?;
         if trade.size > MAX_UNITS {
             return Err(invalid_input("size", trade.size, format!("at most {MAX_UNITS} contracts"), ""));
         }
         if let Some(time) = trade.exchange_time_ns
-            && time < 0
+            && (time < 0 || is_coarser_than(time, time_ns))
         {
-            return Err(invalid_input("exchange_time_ns", time, "nanoseconds ≥ 0", ""));
+            let hint = if time < 0 { "" } else { COARSER_HINT };
+            return Err(invalid_input("exchange_time_ns", time, "nanoseconds since 1970, as the receiver's", hint));
         }
         Ok(units)
     }
@@ -586,12 +599,9 @@ fn check_time_after(last: Option<TimestampNs>, time_ns: TimestampNs) -> Result<(
         )),
         Some(_) => Ok(()),
         None if time_ns < 0 => Err(invalid_input("time_ns", time_ns, "nanoseconds ≥ 0", "")),
-        None if (1_000_000_000..100_000_000_000_000_000).contains(&time_ns) => Err(invalid_input(
-            "time_ns",
-            time_ns,
-            "nanoseconds since 1970, or a small count from 0",
-            "this looks like s/ms/µs: multiply to nanoseconds",
-        )),
+        None if (1_000_000_000..EARLIEST_DATE_NS).contains(&time_ns) => {
+            Err(invalid_input("time_ns", time_ns, "nanoseconds since 1970, or a small count from 0", COARSER_HINT))
+        }
         None => Ok(()),
     }
 }

@@ -57,15 +57,82 @@ impl Error {
             | Self::Snapshot(detail) => detail,
         }
     }
+
+    fn detail_mut(&mut self) -> &mut Detail {
+        match self {
+            Self::InvalidInput(detail)
+            | Self::InvalidConfig(detail)
+            | Self::TimeOrder(detail)
+            | Self::Snapshot(detail) => detail,
+        }
+    }
+
+    /// The refusal of one row of columns: `price` becomes `prices[3]`. `columns` are pairs of field and column.
+    #[cold]
+    #[must_use]
+    pub fn at_index(mut self, index: usize, columns: &[(&str, &str)]) -> Self {
+        let detail = self.detail_mut();
+        let column = columns.iter().find(|(field, _)| *field == detail.field).map(|(_, column)| *column);
+        let name = column.unwrap_or(&detail.field);
+        detail.field = format!("{name}[{index}]").into();
+        self
+    }
+
+    /// The same refusal with `place` before its hint.
+    #[cold]
+    #[must_use]
+    pub fn at_place(mut self, place: &str) -> Self {
+        let detail = self.detail_mut();
+        let hint = if detail.hint.is_empty() { place.to_owned() } else { format!("{place}; {}", detail.hint) };
+        detail.hint = hint.into();
+        self
+    }
+}
+
+/// A refused value as text.
+pub trait Shown {
+    /// One short piece of text.
+    fn shown(&self) -> String;
+}
+
+impl Shown for f64 {
+    fn shown(&self) -> String {
+        shortest(*self)
+    }
+}
+
+impl<T: Shown> Shown for &T {
+    fn shown(&self) -> String {
+        T::shown(self)
+    }
+}
+
+macro_rules! shown_as_displayed {
+    ($($type:ty),*) => { $( impl Shown for $type {
+        fn shown(&self) -> String {
+            self.to_string()
+        }
+    } )* };
+}
+
+shown_as_displayed!(i8, i32, i64, u8, u16, u32, u64, usize, bool, String, &str);
+
+/// A number in digits, or with an exponent where that is shorter than a long row of digits.
+#[cold]
+#[must_use]
+pub fn shortest(number: f64) -> String {
+    const LONG: usize = 10;
+    let (plain, scientific) = (number.to_string(), format!("{number:e}"));
+    if plain.len() > LONG && scientific.len() < plain.len() { scientific } else { plain }
 }
 
 fn detail(
     field: impl Into<Cow<'static, str>>,
-    value: impl std::fmt::Display,
+    value: impl Shown,
     expected: impl Into<Cow<'static, str>>,
     hint: impl Into<Cow<'static, str>>,
 ) -> Box<Detail> {
-    Box::new(Detail { field: field.into(), value: value.to_string(), expected: expected.into(), hint: hint.into() })
+    Box::new(Detail { field: field.into(), value: value.shown(), expected: expected.into(), hint: hint.into() })
 }
 
 macro_rules! constructor {
@@ -75,7 +142,7 @@ macro_rules! constructor {
         #[must_use]
         pub fn $name(
             field: impl Into<Cow<'static, str>>,
-            value: impl std::fmt::Display,
+            value: impl Shown,
             expected: impl Into<Cow<'static, str>>,
             hint: impl Into<Cow<'static, str>>,
         ) -> Error {

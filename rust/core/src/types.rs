@@ -11,6 +11,19 @@ pub const NS_PER_S: f64 = 1e9;
 /// Basis points in one unit of price fraction.
 pub const BPS: f64 = 1e4;
 
+/// Earliest time taken for a date, 3 March 1973: dates of our century in s, ms or µs lie below.
+pub const EARLIEST_DATE_NS: TimestampNs = 100_000_000_000_000_000;
+
+/// Hint for a time in a coarser unit.
+pub const COARSER_HINT: &str = "this looks like s/ms/µs: multiply to nanoseconds";
+
+/// True for a time that cannot be ns since 1970 beside one that is.
+#[inline]
+#[must_use]
+pub fn is_coarser_than(time_ns: TimestampNs, reference_ns: TimestampNs) -> bool {
+    time_ns < EARLIEST_DATE_NS && reference_ns >= EARLIEST_DATE_NS
+}
+
 /// Seconds from `earlier` to `later`; exact to one nanosecond for gaps below 104 days.
 #[inline]
 #[must_use]

@@ -14,6 +14,7 @@ use crate::input::{Column, flag, flags, floats, number, optional_number, time_ns
 use crate::state::{open, seal};
 
 const KIND: u8 = 3;
+const COLUMNS: &[(&str, &str)] = &[("time_ns", "times_ns"), ("reach_bps", "reaches_bps")];
 
 /// Posterior of one side with the parameters it was begun with and the last time taken in.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +92,10 @@ impl PyDepthDecay {
         let times_ns = times("times_ns", times_ns)?;
         let reaches = floats("reaches_bps", reaches_bps)?;
         let thresholds = match number("threshold_bps", threshold_bps) {
-            Ok(one) => Column::Owned(vec![one; times_ns.len()]),
+            Ok(one) => {
+                guard(|| require_non_negative("threshold_bps", one))?;
+                Column::Owned(vec![one; times_ns.len()])
+            }
             Err(_) => floats("threshold_bps", threshold_bps)?,
         };
         let censored = match censored {
@@ -107,7 +111,8 @@ impl PyDepthDecay {
             same_length("censored", censored.len(), "times_ns", times_ns.len())?;
             let mut next = state.clone();
             for index in 0..times_ns.len() {
-                next.update(times_ns[index], reaches[index], thresholds[index], censored[index])?;
+                next.update(times_ns[index], reaches[index], thresholds[index], censored[index])
+                    .map_err(|error| error.at_index(index, COLUMNS))?;
             }
             *state = next;
             Ok(())

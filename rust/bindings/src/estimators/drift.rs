@@ -11,10 +11,11 @@ use super::{Reduced, require_non_negative, same_length};
 use crate::access::{lock, over_rows, read};
 use crate::engine::state_bytes;
 use crate::error::{guard, invalid_input};
-use crate::input::{floats, number, optional_number, text, time_ns, times};
+use crate::input::{Given, floats, number, optional_number, time_ns, times};
 use crate::state::{open, seal};
 
 const KIND: u8 = 1;
+const COLUMNS: &[(&str, &str)] = &[("time_ns", "times_ns"), ("drift_bps_per_s", "drifts"), ("variance", "variances")];
 
 /// The filter with the whitening of its features.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -50,46 +51,48 @@ impl PyDriftFilter {
     }
 
     /// Steps to `time_ns` and takes in drift = μ + noise; `variance` (bps/s)², above 0.
-    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=None),
+    #[pyo3(signature = (time_ns, drift_bps_per_s, variance, *, name=Given(None)),
            text_signature = "($self, time_ns, drift_bps_per_s, variance, *, name='external')")]
     fn observe(
         slf: &Bound<'_, Self>,
         time_ns: &Bound<'_, PyAny>,
         drift_bps_per_s: &Bound<'_, PyAny>,
         variance: &Bound<'_, PyAny>,
-        name: Option<&Bound<'_, PyAny>>,
+        name: Given<'_>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let drift = number("drift_bps_per_s", drift_bps_per_s)?;
         let variance = number("variance", variance)?;
-        let name = name.map(|given| text("name", given)).transpose()?;
+        let name = name.text_or("name", "external")?;
         let filter = &mut lock(slf)?.0.filter;
-        guard(|| filter.observe(now, drift, variance, name.as_deref().unwrap_or("external")))
+        guard(|| filter.observe(now, drift, variance, &name))
     }
 
     /// `observe` for each row of columns of shape (n,), all or none.
-    #[pyo3(signature = (times_ns, drifts, variances, *, name=None),
+    #[pyo3(signature = (times_ns, drifts, variances, *, name=Given(None)),
            text_signature = "($self, times_ns, drifts, variances, *, name='external')")]
     fn observe_many(
         slf: &Bound<'_, Self>,
         times_ns: &Bound<'_, PyAny>,
         drifts: &Bound<'_, PyAny>,
         variances: &Bound<'_, PyAny>,
-        name: Option<&Bound<'_, PyAny>>,
+        name: Given<'_>,
     ) -> PyResult<()> {
         let times_ns = times("times_ns", times_ns)?;
         let drifts = floats("drifts", drifts)?;
         let variances = floats("variances", variances)?;
-        let name = name.map(|given| text("name", given)).transpose()?;
-        let name = name.as_deref().unwrap_or("external");
+        let name = name.text_or("name", "external")?;
         let (times_ns, drifts, variances): (&[i64], &[f64], &[f64]) = (&times_ns, &drifts, &variances);
         let filter = &mut lock(slf)?.0.filter;
         over_rows(slf.py(), times_ns.len(), || {
             same_length("drifts", drifts.len(), "times_ns", times_ns.len())?;
             same_length("variances", variances.len(), "times_ns", times_ns.len())?;
             let mut next = filter.clone();
-            for ((now, drift), variance) in times_ns.iter().zip(drifts).zip(variances) {
-                next.observe(*now, *drift, *variance, name)?;
+            for (index, ((now, drift), variance)) in times_ns.iter().zip(drifts).zip(variances).enumerate() {
+                next.observe(*now, *drift, *variance, &name).map_err(|error| match error.detail().field.as_ref() {
+                    "name" => error,
+                    _ => error.at_index(index, COLUMNS),
+                })?;
             }
             *filter = next;
             Ok(())
@@ -97,7 +100,7 @@ impl PyDriftFilter {
     }
 
     /// Whitens slow, correlated features, fuses them by generalized least squares, takes in the one result.
-    #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, name=None),
+    #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, name=Given(None)),
            text_signature = "($self, time_ns, values, covariance, noise_memory_s, *, name='features')")]
     fn observe_features(
         slf: &Bound<'_, Self>,
@@ -105,21 +108,19 @@ impl PyDriftFilter {
         values: &Bound<'_, PyAny>,
         covariance: &Bound<'_, PyAny>,
         noise_memory_s: &Bound<'_, PyAny>,
-        name: Option<&Bound<'_, PyAny>>,
+        name: Given<'_>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let values = floats("values", values)?;
         let covariance = square("covariance", covariance)?;
         let memory_s = floats("noise_memory_s", noise_memory_s)?;
-        let name = name.map(|given| text("name", given)).transpose()?;
+        let name = name.text_or("name", "features")?;
         let state = &mut lock(slf)?.0;
         guard(|| {
             let mut next = state.clone();
             let DriftState { filter, fusion } = &mut next;
             match fusion.fuse(filter, now, &values, &covariance, &memory_s)? {
-                Some((drift, variance)) => {
-                    filter.observe(now, drift, variance, name.as_deref().unwrap_or("features"))?
-                }
+                Some((drift, variance)) => filter.observe(now, drift, variance, &name)?,
                 None => filter.predict(now)?,
             }
             *state = next;

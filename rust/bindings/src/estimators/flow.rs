@@ -15,6 +15,7 @@ use crate::state::{open, seal};
 use crate::types::side;
 
 const KIND: u8 = 2;
+const COLUMNS: &[(&str, &str)] = &[("time_ns", "times_ns")];
 
 /// Counts with the parameters they were begun with and the last time taken in.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -82,8 +83,8 @@ impl PyDirectionalFlow {
         over_rows(slf.py(), times_ns.len(), || {
             same_length("aggressors", aggressors.len(), "times_ns", times_ns.len())?;
             let mut last = state.last_ns;
-            for now in times_ns {
-                in_order(last, *now)?;
+            for (index, now) in times_ns.iter().enumerate() {
+                in_order(last, *now).map_err(|error| error.at_index(index, COLUMNS))?;
                 last = Some(*now);
             }
             for (now, aggressor) in times_ns.iter().zip(&aggressors) {

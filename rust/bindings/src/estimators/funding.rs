@@ -1,7 +1,9 @@
 //! `FundingForecast`.
 
-use hypermm_core::error::{Error, invalid_input, require_finite, require_positive};
+use hypermm_core::error::{Error, invalid_input, require_positive};
 use hypermm_core::estimators::funding::FundingForecast;
+use hypermm_core::event::Context;
+use hypermm_core::state::context::ContextState;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 use serde::{Deserialize, Serialize};
@@ -57,7 +59,8 @@ impl PyFundingForecast {
         Ok(Self(guard(|| FundingState::begun(interval_s))?))
     }
 
-    /// Takes in news; None is no news. Rates are fractions per interval, + = longs pay.
+    /// Takes in news; None is no news. Rates are fractions per interval, + = longs pay, at most 1 in size; a settlement
+    /// lies after `time_ns`.
     #[pyo3(signature = (time_ns, funding_rate=None, predicted_funding=None, next_settlement_ns=None))]
     fn update(
         slf: &Bound<'_, Self>,
@@ -73,8 +76,13 @@ impl PyFundingForecast {
         let state = &mut lock(slf)?.0;
         guard(|| {
             in_order(state.last_ns, now)?;
-            rate.map_or(Ok(()), |value| require_finite("funding_rate", value))?;
-            predicted.map_or(Ok(()), |value| require_finite("predicted_funding", value))?;
+            let context = Context {
+                funding_rate: rate,
+                predicted_funding: predicted,
+                next_settlement_ns: next,
+                ..Context::default()
+            };
+            ContextState::check(now, &context)?;
             state.forecast.update(now, rate, predicted, next);
             state.last_ns = Some(now);
             Ok(())

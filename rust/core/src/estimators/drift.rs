@@ -224,13 +224,16 @@ impl DriftFilter {
         self.time_ns = Some(now_ns);
     }
 
-    /// Refuses a name that would make one source too many; statistics are kept for [`MAX_SOURCES`].
+    /// Refuses no name, and one that would make one source too many; statistics are kept for [`MAX_SOURCES`].
     ///
     /// # Errors
-    /// A new name when that many are known, or one longer than [`MAX_NAME_BYTES`].
+    /// An empty name, a new name when that many are known, or one longer than [`MAX_NAME_BYTES`].
     pub fn check_name(&self, name: &str) -> Result<()> {
         if self.sources.iter().any(|source| &*source.name == name) {
             return Ok(());
+        }
+        if name.is_empty() {
+            return Err(invalid_input("name", "\"\"", "a name", "statistics are kept by source"));
         }
         if self.sources.len() >= MAX_SOURCES || name.len() > MAX_NAME_BYTES {
             return Err(invalid_input(

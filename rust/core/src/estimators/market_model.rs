@@ -13,7 +13,7 @@ use super::source::{SlowSource, from_gain, reliability};
 use super::trend::{Trend, TrendReading};
 use super::volatility::{SecondGrid, Volatility};
 use crate::config::EngineConfig;
-use crate::error::Result;
+use crate::error::{Result, invalid_input};
 use crate::event::Context;
 use crate::online::decayed::DecayedPair;
 use crate::online::lanes::larger;
@@ -364,6 +364,22 @@ impl MarketModel {
     pub fn on_context(&mut self, now_ns: TimestampNs, context: &Context) {
         self.funding.update(now_ns, context.funding_rate, context.predicted_funding, context.next_settlement_ns);
         self.funding_news |= context.funding_rate.is_some() || context.predicted_funding.is_some();
+    }
+
+    /// Refuses a name that an outside signal may not have: none, one of our own sources, or one too many.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidInput`].
+    pub fn check_outside_name(&self, name: &str) -> Result<()> {
+        if SOURCE_NAMES.contains(&name) {
+            return Err(invalid_input(
+                "name",
+                name,
+                "a name of your own",
+                format!("{} are the engine's own sources; call it external_{name}", SOURCE_NAMES.join(", ")),
+            ));
+        }
+        self.drift.check_name(name)
     }
 
     /// A checked outside signal.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_input, require_finite, require_positive};
 use crate::event::Context;
+use crate::types::{COARSER_HINT, is_coarser_than};
 
 /// Contract context; `None` = never heard.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,12 +51,13 @@ impl ContextState {
         if let Some(settlement) = context.next_settlement_ns
             && settlement <= now_ns
         {
-            return Err(invalid_input(
-                "next_settlement_ns",
-                settlement,
-                format!("a time after the event's, {now_ns}"),
-                "the venue may publish the settlement already past: add the interval",
-            ));
+            let hint = if is_coarser_than(settlement, now_ns) {
+                COARSER_HINT
+            } else {
+                "the venue may publish the settlement already past: add the interval"
+            };
+            let expected = format!("a time after the event's, {now_ns}");
+            return Err(invalid_input("next_settlement_ns", settlement, expected, hint));
         }
         Ok(())
     }

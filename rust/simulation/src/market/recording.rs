@@ -230,16 +230,7 @@ impl<'a> RecordingColumns<'a> {
 #[cold]
 #[must_use]
 pub fn at_row(stream: &'static str, row: usize, error: Error) -> Error {
-    let locate = |mut detail: Box<hypermm_core::error::Detail>| {
-        let place = format!("{stream} row {row}");
-        detail.hint = if detail.hint.is_empty() { place } else { format!("{place}; {}", detail.hint) }.into();
-        detail
-    };
-    match error {
-        Error::InvalidInput(detail) => Error::InvalidInput(locate(detail)),
-        Error::TimeOrder(detail) => Error::TimeOrder(locate(detail)),
-        other => other,
-    }
+    error.at_place(&format!("{stream} row {row}"))
 }
 
 #[inline]
