@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pyarrow import parquet
 
 import hypermm
 from hypermm.cli.root import run
+from hypermm.config import RunConfig
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.write import write_recording
 from hypermm.research.evaluate import markout_curve, mid_path, profit_split
@@ -186,6 +188,8 @@ WRONG = [
     (["backtest", "--data", "SESSION", "--coin", "ETH", "--instrument", "/nowhere.toml"], "/nowhere.toml"),
     (["backtest", "--data", "SESSION", "--coin", "ETH", "--seed", "-1"], "--seed"),
     (["backtest", "--data", "BROKEN", "--coin", "ETH"], "row 3"),
+    (["backtest", "--data", "OFF_GRID", "--coin", "ETH", "--out", "OUT"], "trades_ETH.csv line 3"),
+    (["config", "check", "SETTINGS"], "SETTINGS: engine.levels = 0: expected 1 to 32;"),
     (["recording", "info", "--data", "/nowhere", "--coin", "ETH"], "/nowhere"),
     (["recording", "info", "--data", "/nowhere"], "/nowhere"),
     (["recording", "info", "--data", "EMPTY"], "EMPTY"),
@@ -206,18 +210,74 @@ def test_wrong_input_is_exit_code_2_and_one_line(
     header = "timestamp,price,size,side,trade_id,exchange_timestamp"
     rows = ["1757015216.5,4270.0,1.0,buy,1,1757015216000", "1757015216.6,x,1.0,buy,2,1757015216100"]
     (broken / "trades_ETH.csv").write_text("\n".join([header, *rows]) + "\n")
+    off_grid = tmp_path / "off_grid"
+    shutil.copytree(broken, off_grid)
+    trade = load_recording(session, "ETH").trade_exchange_time_ns[0] // 1_000_000
+    rows = [f"{(trade + row) / 1e3},{price},1.0,buy,{row},{trade}" for row, price in enumerate((4270.0, 4270.05))]
+    (off_grid / "trades_ETH.csv").write_text("\n".join([header, *rows]) + "\n")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[engine]\nlevels = 0\n")
     empty, no_json = tmp_path / "empty", tmp_path / "no_json"
     empty.mkdir()
     no_json.mkdir()
     (no_json / "frame.json").write_text("{")
     names = {"SESSION": str(session), "BROKEN": str(broken), "EMPTY": str(empty), "NO_JSON": str(no_json)}
-    names["OUT"] = str(tmp_path / "out")
+    names |= {"OUT": str(tmp_path / "out"), "OFF_GRID": str(off_grid), "SETTINGS": str(settings)}
+    word = word.replace("SETTINGS", str(settings))
     assert run([names.get(argument, argument) for argument in arguments]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert len(printed.err.splitlines()) == 1
     assert printed.err.startswith("hypermm: ")
     assert names.get(word, word) in printed.err
+
+
+def test_an_unforeseen_exception_is_exit_code_1_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down(*_: object) -> None:
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("hypermm.cli.config.load_settings", break_down)
+    monkeypatch.delenv("HYPERMM_DEBUG", raising=False)
+    line = ["config", "check", "settings.toml"]
+    assert run(line) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert printed.err.startswith("hypermm: internal error: RuntimeError: two lines; please report it, --debug")
+    for arguments in (["--debug", *line], [*line, "--debug"]):
+        assert run(arguments) == 1
+        assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("HYPERMM_DEBUG", "1")
+    assert run(line) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert "--debug" in _help(capsys)
+
+
+def _help(capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(["--help"]) == 0
+    return capsys.readouterr().out
+
+
+def test_every_command_draws_from_the_same_seed_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    defaults = set()
+    for command in ("demo", "backtest"):
+        assert run([command, "--help"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        match = re.search(r"Seed of every draw\. \[default: (\d+)", text)
+        assert match, text
+        defaults.add(int(match[1]))
+    assert defaults == {RunConfig().seed}
+
+
+def test_locked_books_are_counted(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording = load_recording(session, "ETH")
+    bids = recording.bid_prices.copy()
+    bids[5, 0] = recording.ask_prices[5, 0]
+    write_recording(Recording.from_columns("ETH", recording.columns() | {"bid_prices": bids}), tmp_path)
+    assert [row["locked"] for row in _json(capsys, "recording", "info", "--data", str(tmp_path), "--json")] == [1]
+    assert [row["locked"] for row in _json(capsys, "recording", "info", "--data", str(session), "--json")] == [0]
 
 
 def test_brackets_in_a_table_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

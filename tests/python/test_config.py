@@ -81,6 +81,39 @@ def test_a_wrong_value_of_the_run_says_what_it_may_be(override: str, expected: s
     assert caught.value.expected.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("[engine]\nlevels = 0\n", "engine.levels", "0"),
+        ("[engine]\nlevels = true\n", "engine.levels", "True"),
+        ("[engine]\nrisk_aversoin = 0.02\n", "engine.risk_aversoin", "0.02"),
+        ("[engine]\nhorizon_min_s = 700\n", "engine.horizon_min_s", "700"),
+        ("[run]\nseed = -1\n", "run.seed", "-1"),
+        ("[run]\ncycle_s = 1\n", "run.cycle_s", "1"),
+        ("[engines]\nlevels = 2\n", "engines", "{'levels': 2}"),
+        ("engine = 3\n", "engine", "3"),
+    ],
+)
+def test_a_refused_key_of_a_file_is_named_with_file_table_and_value(
+    tmp_path: Path, text: str, field: str, value: str
+) -> None:
+    path = _file(tmp_path, text)
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(path)
+    assert (caught.value.field, caught.value.value) == (f"{path}: {field}", value)
+    assert str(caught.value).startswith(f"{path}: {field} = {value}: expected ")
+
+
+def test_an_override_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[engine]\nlevels = 3\n")
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(path, ["levels=0"])
+    assert (caught.value.field, caught.value.value) == ("engine.levels", "0")
+    with pytest.raises(InvalidConfigError) as caught:
+        load_settings(path, ["levles=2"])
+    assert (caught.value.field, caught.value.value) == ("levles", "2")
+
+
 def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfigError, match=r"settings\.toml"):
         load_settings(_file(tmp_path, "[engine\n"))

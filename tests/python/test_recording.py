@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypermm.exceptions import HypermmError, RecordingError, UnknownCoinError
+import hypermm
+from hypermm.exceptions import HypermmError, InvalidInputError, RecordingError, UnknownCoinError
 from hypermm.recording import COLUMNS, Recording, available_coins, load_recording
 from hypermm.recording.convert import convert_recording
 
 BEGIN_S = 1_757_015_216
 COIN = "ETH"
+INSTRUMENT = hypermm.Instrument(COIN, size_decimals=2, max_leverage=25)
 
 
 def _book_line(second: float, bid: float = 100.0, ask: float = 100.1) -> str:
@@ -152,6 +154,52 @@ def test_a_damaged_cell_is_named(folder: Path, stream: str, lines: list[str], co
     assert error.expected
     assert len(str(error).splitlines()) == 1
     assert line is None or f"row {line}" in str(error)
+
+
+def test_a_locked_book_is_kept_counted_and_not_quoted_on(folder: Path) -> None:
+    _write(folder, "orderbooks", _edit(BOOKS, 4, "bid_price_0", "100.1"))
+    recording = load_recording(folder, COIN)
+    assert (recording.locked_books, len(recording.book_time_ns)) == (1, 6)
+    engine = hypermm.QuoteEngine(INSTRUMENT, hypermm.EngineConfig())
+    for row in range(3):
+        levels = [getattr(recording, name)[row] for name in ("bid_prices", "bid_sizes", "ask_prices", "ask_sizes")]
+        engine.on_book(int(recording.book_time_ns[row]), *levels)
+    assert engine.quote(int(recording.book_time_ns[2])).status is hypermm.QuoteStatus.CROSSED
+    assert hypermm.backtest(recording, INSTRUMENT, hypermm.EngineConfig()).summary()["events"] == recording.events
+
+
+OFF_GRID = [
+    ("orderbooks", _edit(BOOKS, 5, "ask_price_1", "100.20001"), "ask_prices", 5),
+    ("prices", _edit(PRICES, 6, "price", "99.90001"), "bid_price", 6),
+    ("prices", _edit(PRICES, 7, "price", "100.20001"), "ask_price", 7),
+    ("trades", _edit(TRADES, 4, "price", "100.10001"), "price", 4),
+]
+
+
+@pytest.mark.parametrize(("stream", "lines", "field", "line"), OFF_GRID)
+def test_a_row_the_engine_refuses_is_named_by_file_and_line(
+    folder: Path, tmp_path: Path, stream: str, lines: list[str], field: str, line: int
+) -> None:
+    _write(folder, stream, lines)
+    with pytest.raises(InvalidInputError) as caught:
+        hypermm.backtest(load_recording(folder, COIN), INSTRUMENT, hypermm.EngineConfig())
+    assert caught.value.field == field
+    assert caught.value.hint.startswith(f"{stream}_{COIN}.csv.gz line {line}; ")
+    again = pickle.loads(pickle.dumps(load_recording(folder, COIN)))
+    with pytest.raises(InvalidInputError, match=rf"{stream}_{COIN}\.csv\.gz line {line};"):
+        hypermm.backtest(again, INSTRUMENT, hypermm.EngineConfig())
+    pytest.importorskip("pyarrow")
+    convert_recording(folder, tmp_path / "parquet")
+    with pytest.raises(InvalidInputError, match=rf"{stream}_{COIN}\.parquet row [0-3];"):
+        hypermm.backtest(load_recording(tmp_path / "parquet", COIN), INSTRUMENT, hypermm.EngineConfig())
+
+
+def test_rows_of_a_recording_in_memory_have_no_file(folder: Path) -> None:
+    recording = Recording.from_columns(COIN, _columns())
+    assert recording.source_of("book", 0) == ""
+    read = load_recording(folder, COIN)
+    assert read.source_of("trade", 0) == f"trades_{COIN}.csv.gz line 3"
+    assert read.source_of("trade", 99) == ""
 
 
 def test_a_truncated_file_is_refused(folder: Path) -> None:

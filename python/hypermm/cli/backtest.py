@@ -15,7 +15,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, stderr, stdout
-from hypermm.config import Settings, load_settings
+from hypermm.config import RunConfig, Settings, load_settings
 from hypermm.exceptions import MissingDependencyError
 from hypermm.recording import load_recording
 from hypermm.recording.instruments import instrument_facts
@@ -41,7 +41,7 @@ _HORIZONS = ("0.5s", "1s", "5s", "10s", "30s", "60s")
 @click.option("--coin", required=True, help="Coin of the recording, such as ETH.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of every draw.  [default: 0]")
+@click.option("--seed", type=click.IntRange(min=0), help=f"Seed of every draw.  [default: {RunConfig().seed}]")
 @click.option(
     "--cycle-ms", type=click.FloatRange(0, 60_000), help="Least time between quotes; 0: every event.  [default: 250]"
 )

@@ -10,7 +10,7 @@ import click
 import hypermm
 from hypermm.cli.backtest import known_instrument, run_backtest
 from hypermm.cli.output import json_option, print_json
-from hypermm.config import load_settings
+from hypermm.config import RunConfig, load_settings
 from hypermm.recording import load_recording
 from hypermm.recording.schema import Recording
 
@@ -22,7 +22,9 @@ _COIN = "DEMO"
 @click.command()
 @click.option("--data", type=click.Path(), help="Folder of a recording to replay after the synthetic session.")
 @click.option("--coin", default="ETH", show_default=True, help="Coin of the recording.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of every draw.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=RunConfig().seed, show_default=True, help="Seed of every draw."
+)
 @click.option(
     "--minutes", type=click.FloatRange(1, 24 * 60), default=30, show_default=True, help="Length of the session."
 )

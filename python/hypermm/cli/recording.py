@@ -41,6 +41,7 @@ def _row(data: str, coin: str) -> dict[str, Any]:
         "span_s": round(loaded.span_s, 1),
         "books": len(loaded.book_time_ns),
         "depth": loaded.depth,
+        "locked": loaded.locked_books,
         "best": len(loaded.best_time_ns),
         "trades": len(loaded.trade_time_ns),
         "replayed_dropped": loaded.dropped_replay_trades,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +26,9 @@ _WRONG_INPUT, _BUG, _INTERRUPTED = 2, 1, 130
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="hypermm")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, help="Print a traceback of any error; or set HYPERMM_DEBUG=1."
+)
 def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
@@ -38,24 +43,36 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         0; 2 after wrong input, with one line on stderr; 1 after a bug of ours; 130 when interrupted.
     """
+    # Asked for anywhere in the line, since one appends it to the line that failed.
+    debug = "--debug" in arguments or os.environ.get("HYPERMM_DEBUG", "0") not in ("", "0")
     try:
-        code = cli.main(list(arguments), prog_name="hypermm", standalone_mode=False)
+        return _run([argument for argument in arguments if argument != "--debug"], debug=debug)
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback that nobody asked for
+        shown = " ".join(f"{type(error).__name__}: {error}".split())
+        return _say(f"internal error: {shown}; please report it, --debug prints a traceback", _BUG, debug=debug)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = cli.main(arguments, prog_name="hypermm", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as shown:
         click.echo(shown.format_message())
         return 0
     except click.ClickException as error:
-        return _say(error.format_message(), _WRONG_INPUT)
+        return _say(error.format_message(), _WRONG_INPUT, debug=debug)
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", _INTERRUPTED)
+        return _say("interrupted", _INTERRUPTED, debug=debug)
     except InternalError as error:
-        return _say(f"a bug in hypermm: {error}", _BUG)
+        return _say(f"internal error: {error}; please report it, --debug prints a traceback", _BUG, debug=debug)
     except HypermmError as error:
-        return _say(str(error), _WRONG_INPUT)
+        return _say(str(error), _WRONG_INPUT, debug=debug)
     except OSError as error:
-        return _say(f"{error.filename or 'file'}: {error.strerror or error}", _WRONG_INPUT)
+        return _say(f"{error.filename or 'file'}: {error.strerror or error}", _WRONG_INPUT, debug=debug)
     return code if isinstance(code, int) else 0
 
 
-def _say(message: str, code: int) -> int:
+def _say(message: str, code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
     sys.stderr.write("hypermm: " + " ".join(message.split()) + "\n")
     return code

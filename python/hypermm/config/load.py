@@ -14,7 +14,7 @@ from hypermm.config.model import RunConfig, Settings, field_rows, refuse_unknown
 from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from os import PathLike
 
 __all__ = ["load_settings", "parse_override"]
@@ -34,20 +34,37 @@ def load_settings(path: str | PathLike[str] | None = None, overrides: Iterable[s
             is of the wrong type or out of range.
     """
     tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
+    overridden: set[tuple[str, str]] = set()
     if path is not None:
         document = _read(Path(path))
-        _refuse_unknown_tables(document)
+        try:
+            _refuse_unknown_tables(document)
+        except InvalidConfigError as error:
+            raise _within(f"{path}: {error.field}", error) from error
         for name, table in document.items():
             if not isinstance(table, dict):
-                raise InvalidConfigError(field=name, value=table, expected=f"a table [{name}]")
+                raise InvalidConfigError(field=f"{path}: {name}", value=table, expected=f"a table [{name}]")
             tables[name] |= table
     for override in overrides:
         table_name, key, value = parse_override(override)
         tables[table_name][key] = value
-    refuse_unknown(tables["run"], list(RunConfig.__struct_fields__), "run")
-    settings = Settings(engine=tables["engine"], run=_run(tables["run"]))
-    settings.engine_config()
+        overridden.add((table_name, key))
+    try:
+        refuse_unknown(tables["run"], list(RunConfig.__struct_fields__), "run")
+        settings = Settings(engine=tables["engine"], run=_run(tables["run"]))
+        settings.engine_config()
+    except InvalidConfigError as error:
+        # The engine names its field alone.
+        table_name, _, key = error.field.rpartition(".")
+        table_name = table_name or "engine"
+        written = path is not None and (table_name, key) not in overridden
+        raise _within(f"{path}: {table_name}.{key}" if written else f"{table_name}.{key}", error) from error
     return settings
+
+
+def _within(place: str, error: InvalidConfigError) -> InvalidConfigError:
+    """The same refusal, its field named with file and table."""
+    return InvalidConfigError(field=place, value=error.value, expected=error.expected, hint=error.hint)
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
@@ -62,10 +79,10 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     keys = {"engine": [field.name for field in EngineConfig.fields()], "run": list(RunConfig.__struct_fields__)}
     table, dot, key = name.partition(".")
     if dot:
-        _refuse_unknown_tables([table])
-        refuse_unknown([key], keys[table], table)
+        _refuse_unknown_tables({table: written})
+        refuse_unknown({key: written}, keys[table], table)
     else:
-        refuse_unknown([name], keys["engine"] + keys["run"], "")
+        refuse_unknown({name: written}, keys["engine"] + keys["run"], "")
         table, key = ("engine" if name in keys["engine"] else "run"), name
     if written in ("none", "unset"):
         return table, key, None
@@ -75,12 +92,12 @@ def parse_override(text: str) -> tuple[str, str, Any]:
         return table, key, written
 
 
-def _refuse_unknown_tables(names: Iterable[str]) -> None:
-    for name in names:
+def _refuse_unknown_tables(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
         if name not in _TABLES:
             near = difflib.get_close_matches(name, _TABLES, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "fields stand in a table, such as [engine]"
-            raise InvalidConfigError(field=name, value="unknown", expected="a table, [engine] or [run]", hint=hint)
+            raise InvalidConfigError(field=name, value=value, expected="a table, [engine] or [run]", hint=hint)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypermm._core import EngineConfig
 from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["FieldRow", "RunConfig", "Settings", "field_rows", "json_schema", "refuse_unknown"]
 
@@ -160,18 +160,18 @@ def _run_properties() -> dict[str, dict[str, Any]]:
     return properties
 
 
-def refuse_unknown(given: Mapping[str, object] | Iterable[str], known: list[str], table: str) -> None:
+def refuse_unknown(given: Mapping[str, object], known: list[str], table: str) -> None:
     """Refuses the first key of `given` that is not in `known`, with the nearest known one as a hint.
 
     Raises:
         InvalidConfigError: There is such a key.
     """
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             raise InvalidConfigError(
                 field=f"{table}.{name}" if table else name,
-                value="unknown",
+                value=value,
                 expected=f"a key of [{table}]" if table else "a key of [engine] or [run]",
                 hint=f"did you mean {near[0]}?" if near else "list them with: hypermm config fields",
             )

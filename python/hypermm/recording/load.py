@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypermm.exceptions import RecordingError, UnknownCoinError
-from hypermm.recording.schema import Recording
+from hypermm.recording.schema import Recording, SourceRows
 from hypermm.recording.table import SUFFIXES, Table, read_table
 
 if TYPE_CHECKING:
@@ -90,17 +90,26 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
             hint=f"did you mean {near[0]}?" if near else "",
         )
     columns: dict[str, Any] = {}
-    columns |= _book(_table(folder, _BOOK, coin))
-    columns |= _best(_table(folder, _BEST, coin))
-    trades, replayed, duplicates = _trades(_table(folder, _TRADES, coin), columns["book_exchange_time_ns"])
+    sources: dict[str, SourceRows] = {}
+    book = _table(folder, _BOOK, coin)
+    columns |= _book(book)
+    sources["book"] = book.source(np.arange(book.rows))
+    best, sources["best"] = _best(_table(folder, _BEST, coin))
+    columns |= best
+    table = _table(folder, _TRADES, coin)
+    trades, replayed, duplicate = _trades(table, columns["book_exchange_time_ns"])
     columns |= trades
-    if context := _find(folder, _CONTEXT, coin):
-        columns |= _context(read_table(context))
+    sources["trade"] = table.source(np.flatnonzero(~(replayed | duplicate)))
+    if path_of_context := _find(folder, _CONTEXT, coin):
+        context = read_table(path_of_context)
+        columns |= _context(context)
+        sources["context"] = context.source(np.arange(context.rows))
     return Recording(
         coin=coin,
         path=str(folder),
-        dropped_replay_trades=replayed,
-        dropped_duplicate_trades=duplicates,
+        dropped_replay_trades=int(replayed.sum()),
+        dropped_duplicate_trades=int(duplicate.sum()),
+        sources=sources,
         **columns,
     )
 
@@ -166,12 +175,12 @@ def _book(table: Table) -> dict[str, NDArray[Any]]:
         columns[f"{side}_prices"][absent] = np.nan
         columns[f"{side}_sizes"][absent] = np.nan
         _check_sorted(table, side, columns[f"{side}_prices"])
-    crossed = np.flatnonzero(columns["bid_prices"][:, 0] >= columns["ask_prices"][:, 0])
+    crossed = np.flatnonzero(columns["bid_prices"][:, 0] > columns["ask_prices"][:, 0])
     if crossed.size:
         row = int(crossed[0])
         ask = float(columns["ask_prices"][row, 0])
         raise table.error(
-            "bid_price_0", float(columns["bid_prices"][row, 0]), f"a best bid below the best ask {ask}", row
+            "bid_price_0", float(columns["bid_prices"][row, 0]), f"a best bid of at most the best ask {ask}", row
         )
     return columns
 
@@ -185,12 +194,12 @@ def _check_sorted(table: Table, side: str, prices: NDArray[np.float64]) -> None:
         raise table.error(f"{side}_price_{level + 1}", float(prices[row, level + 1]), beyond, row)
 
 
-def _best(table: Table) -> dict[str, NDArray[Any]]:
+def _best(table: Table) -> tuple[dict[str, NDArray[Any]], SourceRows]:
     columns: dict[str, NDArray[Any]] = dict(_clocks(table, "best"))
     if "best_bid_price" in table.columns:
         for name in ("best_bid_price", "best_bid_size", "best_ask_price", "best_ask_size"):
             columns[name] = table.positive(name, missing=True)
-        return columns
+        return columns, table.source(np.arange(table.rows))
     # One row a side: a bid row and the ask row below it with the same clocks are one event. A row alone means that
     # the other side is empty.
     is_bid = table.choice("side", ("bid", "ask")) == 0
@@ -208,10 +217,13 @@ def _best(table: Table) -> dict[str, NDArray[Any]]:
             column = np.full(events, np.nan)
             column[row[mask]] = values[mask]
             columns[f"best_{side}_{what}"] = column
-    return columns
+    return columns, table.source(first, np.append(first[1:], len(price)) - 1)
 
 
-def _trades(table: Table, book_exchange_time_ns: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], int, int]:
+def _trades(
+    table: Table, book_exchange_time_ns: NDArray[np.int64]
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Columns of the prints that are kept, and which of the file's were replays and which repeated."""
     columns: dict[str, NDArray[Any]] = dict(_clocks(table, "trade"))
     columns["trade_price"] = table.positive("price")
     columns["trade_size"] = table.positive("size")
@@ -230,7 +242,7 @@ def _trades(table: Table, book_exchange_time_ns: NDArray[np.int64]) -> tuple[dic
     duplicate = ~unique & ~replayed
     keep = ~(replayed | duplicate)
     kept = {name: column[keep] for name, column in columns.items()}
-    return kept, int(replayed.sum()), int(duplicate.sum())
+    return kept, replayed, duplicate
 
 
 def _context(table: Table) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ on the first, so the engine sees an event when the collector did.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from hypermm.exceptions import RecordingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "STREAMS", "Column", "Recording"]
+__all__ = ["COLUMNS", "STREAMS", "Column", "Recording", "SourceRows"]
 
 STREAMS = ("book", "best", "trade", "context")
 
@@ -79,6 +79,22 @@ COLUMNS: dict[str, Column] = {
 }
 
 
+class SourceRows(NamedTuple):
+    """Where the rows of a stream stood in the file they were read from.
+
+    Attributes:
+        file: Name of the file.
+        unit: "line" of a text file, the header being line 1, or "row" from 0.
+        first: First line of each row, shape (rows,).
+        last: Last line of each row: a bid and an ask line may be one row.
+    """
+
+    file: str
+    unit: str
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
 # Default of a stream that is not there; any empty sequence would do.
 _NONE: Any = ()
 
@@ -95,6 +111,7 @@ class Recording:
         path: Where it was read from; "" for one made in memory.
         dropped_replay_trades: Prints older than the first book: the venue's replay at subscription.
         dropped_duplicate_trades: Prints whose id was seen before.
+        sources: File and lines of each stream that was read from a file; empty for one made in memory.
 
     Raises:
         RecordingError: A column is of the wrong shape or type, not finite, out of range or not in time order; names
@@ -130,6 +147,7 @@ class Recording:
     open_interest: NDArray[np.float64] = _NONE
     dropped_replay_trades: int = 0
     dropped_duplicate_trades: int = 0
+    sources: Mapping[str, SourceRows] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks every column and makes it read-only."""
@@ -208,6 +226,30 @@ class Recording:
         """Longest time without any row, s."""
         times = np.sort(np.concatenate([*self._times(), np.empty(0, "int64")]))
         return float(np.diff(times).max(initial=0)) / 1e9
+
+    @property
+    def locked_books(self) -> int:
+        """Books whose best bid is the best ask: nothing is quoted on them."""
+        if not self.depth or not self.ask_prices.shape[1]:
+            return 0
+        return int((self.bid_prices[:, 0] == self.ask_prices[:, 0]).sum())
+
+    def source_of(self, stream: str, row: int, name: str = "") -> str:
+        """Where a row was read from, such as "trades_ETH.csv.gz line 501".
+
+        Args:
+            stream: One of `STREAMS`.
+            row: Index into the stream's columns.
+            name: Field at fault, to tell the ask line of a best bid and offer from the bid line.
+
+        Returns:
+            File and line, or "" for a stream made in memory.
+        """
+        source = self.sources.get(stream)
+        if source is None or not 0 <= row < len(source.first):
+            return ""
+        line = source.last[row] if name.startswith("ask") else source.first[row]
+        return f"{source.file} {source.unit} {int(line)}"
 
     def _times(self) -> list[NDArray[np.int64]]:
         times = [getattr(self, f"{stream}_time_ns") for stream in STREAMS]
@@ -309,12 +351,12 @@ def _check_book(recording: Recording) -> None:
                 row=row,
             )
     if recording.bid_prices.shape[1] and recording.ask_prices.shape[1]:
-        crossed = np.flatnonzero(recording.bid_prices[:, 0] >= recording.ask_prices[:, 0])
+        crossed = np.flatnonzero(recording.bid_prices[:, 0] > recording.ask_prices[:, 0])
         if crossed.size:
             row = int(crossed[0])
             raise RecordingError(
                 field="bid_prices",
                 value=float(recording.bid_prices[row, 0]),
-                expected=f"a best bid below the best ask {float(recording.ask_prices[row, 0])}",
+                expected=f"a best bid of at most the best ask {float(recording.ask_prices[row, 0])}",
                 row=row,
             )

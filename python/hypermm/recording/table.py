@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypermm.exceptions import MissingDependencyError, RecordingError
+from hypermm.recording.schema import SourceRows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +48,19 @@ class Table:
 
     def error(self, column: str, value: object, expected: str, row: int | None = None) -> RecordingError:
         """An error that names file, column and, when given, the row."""
-        line = None if row is None else row + 2
-        if self.path.suffix == ".parquet":
-            line = row
+        line = None if row is None else row + self._header
         return RecordingError(field=f"{self.path.name}:{column}", value=value, expected=expected, row=line)
+
+    def source(self, first: NDArray[np.intp], last: NDArray[np.intp] | None = None) -> SourceRows:
+        """File and lines of rows that were kept, given the first and the last table row of each."""
+        unit = "row" if self._header == 0 else "line"
+        ends = [_frozen(rows.astype(np.int64) + self._header) for rows in (first, first if last is None else last)]
+        return SourceRows(self.path.name, unit, ends[0], ends[1])
+
+    @property
+    def _header(self) -> int:
+        """What is added to a row counted from 0 to name it: a text file's first row stands on line 2."""
+        return 0 if self.path.suffix == ".parquet" else 2
 
     def first_of(self, *names: str) -> str:
         """The first of `names` that is a column; raises `RecordingError` when none is."""
@@ -117,6 +127,11 @@ class Table:
         if values.dtype.kind == "i" and (bad := np.flatnonzero(values < 0)).size:
             raise self.error(name, int(values[bad[0]]), "an integer of 0 or more", int(bad[0]))
         return values.astype(np.uint64)
+
+
+def _frozen(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows.setflags(write=False)
+    return rows
 
 
 def read_table(path: Path) -> Table:
