@@ -1353,7 +1353,8 @@ class BacktestResult:
         """Fills in the order we heard of them, shape (fills,) or (fills, 6) by horizon 0.5, 1, 5, 10, 30, 60 s.
 
         time_ns, exchange_time_ns, placed_ns, side (+1 bought, −1 sold), price, size, order_id, trade_id, fee_usd,
-        mid_at_placement, mid_at_fill, depth_bps, position, adverse_selection_bps, edge_bps, markout_bps (section 11;
+        mid_at_placement, mid_at_fill, depth_bps, position, expected_edge_bps and fill_probability of the last quote cycle
+        before the fill (NaN where none is known), adverse_selection_bps, edge_bps, markout_bps (section 11;
         NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown). mid_at_fill is the mid in force just
         before time_ns, when we heard of the fill; later mids are those of time_ns + horizon.
         """
@@ -1363,7 +1364,8 @@ class BacktestResult:
         """Every quote cycle, shape (cycles,) or (cycles, levels) with NaN for no level; empty when not logged.
 
         time_ns, status (0 quoting, 1 no book, 2 one-sided, 3 crossed, 4 stale), mid_price, reservation_price,
-        position, drift_bps_per_s, drift_variance, target_inventory, bid_prices, bid_sizes, ask_prices, ask_sizes.
+        position, drift_bps_per_s, drift_variance, target_inventory, and for bid_ and ask_: cost_bps; prices, sizes,
+        fill_probability, expected_edge_bps, expected_pnl_bps by level.
         """
 
     @property

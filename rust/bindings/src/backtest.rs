@@ -188,6 +188,10 @@ fn write_side(
         side.lots[level] = instrument.lots_from_f64(size_field, *size).map_err(at_level)?;
         side.prices[level] = *price;
         side.sizes[level] = *size;
+        // A ladder of prices and sizes alone expects nothing that could be held against its fills.
+        side.expected_edge_bps[level] = f64::NAN;
+        side.expected_pnl_bps[level] = f64::NAN;
+        side.fill_probability[level] = f64::NAN;
     }
     side.len = prices.len();
     Ok(())

@@ -154,6 +154,8 @@ fn fill_columns<'py>(py: Python<'py>, fills: &FillColumns) -> PyResult<Bound<'py
     columns.set_item("mid_at_fill", frozen_array(py, &fills.mid_at_fill))?;
     columns.set_item("depth_bps", frozen_array(py, &fills.depth_bps))?;
     columns.set_item("position", frozen_array(py, &fills.position))?;
+    columns.set_item("expected_edge_bps", frozen_array(py, &fills.expected_edge_bps))?;
+    columns.set_item("fill_probability", frozen_array(py, &fills.fill_probability))?;
     columns.set_item("adverse_selection_bps", frozen_rows(py, &fills.adverse_selection_bps, HORIZON_COUNT)?)?;
     columns.set_item("edge_bps", frozen_rows(py, &fills.edge_bps, HORIZON_COUNT)?)?;
     columns.set_item("markout_bps", frozen_rows(py, &fills.markout_bps, HORIZON_COUNT)?)?;
@@ -172,6 +174,8 @@ fn decision_columns<'py>(py: Python<'py>, decisions: &DecisionColumns) -> PyResu
         ("drift_bps_per_s", &decisions.drift_bps_per_s),
         ("drift_variance", &decisions.drift_variance),
         ("target_inventory", &decisions.target_inventory),
+        ("bid_cost_bps", &decisions.bid_cost_bps),
+        ("ask_cost_bps", &decisions.ask_cost_bps),
     ] {
         columns.set_item(name, frozen_array(py, values))?;
     }
@@ -180,6 +184,12 @@ fn decision_columns<'py>(py: Python<'py>, decisions: &DecisionColumns) -> PyResu
         ("bid_sizes", &decisions.bid_sizes),
         ("ask_prices", &decisions.ask_prices),
         ("ask_sizes", &decisions.ask_sizes),
+        ("bid_fill_probability", &decisions.bid_fill_probability),
+        ("bid_expected_edge_bps", &decisions.bid_expected_edge_bps),
+        ("bid_expected_pnl_bps", &decisions.bid_expected_pnl_bps),
+        ("ask_fill_probability", &decisions.ask_fill_probability),
+        ("ask_expected_edge_bps", &decisions.ask_expected_edge_bps),
+        ("ask_expected_pnl_bps", &decisions.ask_expected_pnl_bps),
     ] {
         columns.set_item(name, frozen_rows(py, values, decisions.levels)?)?;
     }
@@ -226,6 +236,7 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("adverse_selection_usd", run.split.adverse_selection)?;
     numbers.set_item("inventory_usd", run.split.inventory)?;
     numbers.set_item("edge_bps", run.edge_bps)?;
+    numbers.set_item("expected_edge_bps", run.expected_edge_bps)?;
     let (markouts, left_out) = (PyDict::new(py), PyDict::new(py));
     for horizon in 0..HORIZON_COUNT {
         markouts.set_item(horizon_name(horizon), run.markout_bps[horizon])?;

@@ -1,3 +1,4 @@
 //! What became of our fills.
 
 pub mod markout;
+pub mod prediction;

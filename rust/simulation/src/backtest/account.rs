@@ -197,6 +197,9 @@ impl<'a> Account<'a> {
         fills.mid_at_fill.push(mid_at_fill);
         fills.depth_bps.push(tracked.depth_bps());
         fills.position.push(self.instrument.lots_to_f64(self.ledger.position()));
+        let expected = order.predictions.before(fill.exchange_time_ns);
+        fills.expected_edge_bps.push(expected.map_or(f64::NAN, |prediction| prediction.expected_edge_bps));
+        fills.fill_probability.push(expected.map_or(f64::NAN, |prediction| prediction.fill_probability));
         for column in [&mut fills.adverse_selection_bps, &mut fills.edge_bps, &mut fills.markout_bps] {
             column.extend([f64::NAN; HORIZON_COUNT]);
         }
@@ -260,6 +263,7 @@ impl<'a> Account<'a> {
             unrealized_usd: ledger.unrealized(mark),
             split,
             edge_bps: default_edge(fills),
+            expected_edge_bps: fills.expected_edge(),
             markout_bps: std::array::from_fn(|horizon| fills.weighted_mean(&fills.markout_bps, horizon)),
             left_out,
             adverse_share: adverse_share(fills),

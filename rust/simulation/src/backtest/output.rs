@@ -3,7 +3,7 @@
 use hypermm_core::accounting::attribution::ProfitSplit;
 use hypermm_core::accounting::ledger::ConservationError;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT};
-use hypermm_core::pricing::decision::{Decision, QuoteSide};
+use hypermm_core::pricing::decision::Decision;
 use hypermm_core::types::{QuoteStatus, TimestampNs};
 
 /// Fills in the order we heard of them. Columns by horizon are row-major `[fills, 6]` over
@@ -36,6 +36,10 @@ pub struct FillColumns {
     pub depth_bps: Vec<f64>,
     /// Position after the fill, contracts.
     pub position: Vec<f64>,
+    /// Edge the last quote cycle before the fill expected, bps, comparable with edge at 10 s; NaN where none is known.
+    pub expected_edge_bps: Vec<f64>,
+    /// Probability of a fill that cycle gave the order.
+    pub fill_probability: Vec<f64>,
     /// AS_h by horizon, bps.
     pub adverse_selection_bps: Vec<f64>,
     /// edge_h by horizon, bps.
@@ -57,6 +61,19 @@ impl FillColumns {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.time_ns.is_empty()
+    }
+
+    /// Size-weighted mean of the expected edge over the fills whose 10 s are inside the data and whose prediction is known.
+    #[must_use]
+    pub fn expected_edge(&self) -> Option<f64> {
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for (row, (size, expected)) in self.size.iter().zip(&self.expected_edge_bps).enumerate() {
+            if !expected.is_nan() && !self.edge_bps[row * HORIZON_COUNT + DEFAULT_HORIZON].is_nan() {
+                sum += expected * size;
+                weight += size;
+            }
+        }
+        (weight > 0.0).then(|| sum / weight)
     }
 
     /// Size-weighted mean of a column by horizon over the fills whose horizon is inside the data; `None` without one.
@@ -103,6 +120,22 @@ pub struct DecisionColumns {
     pub ask_prices: Vec<f64>,
     /// Ask sizes.
     pub ask_sizes: Vec<f64>,
+    /// P of each bid.
+    pub bid_fill_probability: Vec<f64>,
+    /// Expected edge of each bid, bps.
+    pub bid_expected_edge_bps: Vec<f64>,
+    /// Expected PnL of each bid, bps.
+    pub bid_expected_pnl_bps: Vec<f64>,
+    /// P of each ask.
+    pub ask_fill_probability: Vec<f64>,
+    /// Expected edge of each ask, bps.
+    pub ask_expected_edge_bps: Vec<f64>,
+    /// Expected PnL of each ask, bps.
+    pub ask_expected_pnl_bps: Vec<f64>,
+    /// Costs in the depth of bids, bps.
+    pub bid_cost_bps: Vec<f64>,
+    /// Costs in the depth of asks, bps.
+    pub ask_cost_bps: Vec<f64>,
 }
 
 impl DecisionColumns {
@@ -117,17 +150,23 @@ impl DecisionColumns {
         self.drift_bps_per_s.push(decision.drift_bps_per_s);
         self.drift_variance.push(decision.drift_variance);
         self.target_inventory.push(decision.target_inventory);
-        push_ladder(&mut self.bid_prices, &mut self.bid_sizes, self.levels, &decision.bids);
-        push_ladder(&mut self.ask_prices, &mut self.ask_sizes, self.levels, &decision.asks);
-    }
-}
-
-fn push_ladder(prices: &mut Vec<f64>, sizes: &mut Vec<f64>, levels: usize, side: &QuoteSide) {
-    for level in 0..levels {
-        let (price, size) =
-            if level < side.len { (side.prices[level], side.sizes[level]) } else { (f64::NAN, f64::NAN) };
-        prices.push(price);
-        sizes.push(size);
+        let (bids, asks) = (&decision.bids, &decision.asks);
+        for (column, values, side) in [
+            (&mut self.bid_prices, &bids.prices, bids),
+            (&mut self.bid_sizes, &bids.sizes, bids),
+            (&mut self.bid_fill_probability, &bids.fill_probability, bids),
+            (&mut self.bid_expected_edge_bps, &bids.expected_edge_bps, bids),
+            (&mut self.bid_expected_pnl_bps, &bids.expected_pnl_bps, bids),
+            (&mut self.ask_prices, &asks.prices, asks),
+            (&mut self.ask_sizes, &asks.sizes, asks),
+            (&mut self.ask_fill_probability, &asks.fill_probability, asks),
+            (&mut self.ask_expected_edge_bps, &asks.expected_edge_bps, asks),
+            (&mut self.ask_expected_pnl_bps, &asks.expected_pnl_bps, asks),
+        ] {
+            column.extend((0..self.levels).map(|level| if level < side.len { values[level] } else { f64::NAN }));
+        }
+        self.bid_cost_bps.push(decision.terms.costs[0].in_depth());
+        self.ask_cost_bps.push(decision.terms.costs[1].in_depth());
     }
 }
 
@@ -193,6 +232,8 @@ pub struct Summary {
     pub split: ProfitSplit,
     /// Size-weighted edge at 10 s; `None` without a fill inside the horizon.
     pub edge_bps: Option<f64>,
+    /// Size-weighted edge expected by the last cycle before each of those fills; `None` without one.
+    pub expected_edge_bps: Option<f64>,
     /// Size-weighted markouts by horizon.
     pub markout_bps: [Option<f64>; HORIZON_COUNT],
     /// Fills left out of each horizon because it passes the data's end.

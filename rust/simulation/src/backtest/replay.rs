@@ -11,8 +11,9 @@ use hypermm_core::error::{Error, Result, invalid_input};
 use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::{Action, Bounds, Reconciler, StandingOrder};
+use hypermm_core::outcomes::prediction::Prediction;
 use hypermm_core::pricing::decision::{Decision, QuoteSide};
-use hypermm_core::types::{Identifier, Lots, OrderStatus, Side, TimestampNs};
+use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side, TimestampNs};
 
 use super::account::Account;
 
@@ -439,6 +440,11 @@ impl<M: FillModel> Replay<'_, M> {
         let clip = self.clip(strategy);
         let bounds = Bounds { position: self.account.position(), max_position: self.max_position, clip };
         self.venue.write_standing(&mut self.standing);
+        for order in &self.standing {
+            if let Some(prediction) = prediction(&self.decision, time_ns, order.side, order.price) {
+                self.venue.note_prediction(order.slot, prediction);
+            }
+        }
         self.reconciler.reconcile(&self.decision, self.instrument, bounds, &self.standing, &mut self.actions);
         let mut actions = std::mem::take(&mut self.actions);
         for action in &actions {
@@ -448,7 +454,11 @@ impl<M: FillModel> Replay<'_, M> {
                     slot
                 }
                 Action::Place { side, price, size, .. } => {
-                    self.venue.place(time_ns, side, price, size, self.account.mid())
+                    let slot = self.venue.place(time_ns, side, price, size, self.account.mid());
+                    if let Some(prediction) = prediction(&self.decision, time_ns, side, price) {
+                        self.venue.note_prediction(slot, prediction);
+                    }
+                    slot
                 }
             };
             self.tell_status(strategy, time_ns, slot)?;
@@ -487,6 +497,14 @@ impl<M: FillModel> Replay<'_, M> {
         summary.span_ns = span_ns;
         Ok(BacktestOutput { fills, decisions: self.decisions, equity, summary })
     }
+}
+
+/// What a ladder expects of an order at one of its prices.
+fn prediction(decision: &Decision, time_ns: TimestampNs, side: Side, price: Price) -> Option<Prediction> {
+    let quotes = decision.side(side);
+    let level = quotes.price_units[..quotes.len].iter().position(|wanted| *wanted == price)?;
+    let (expected_edge_bps, fill_probability) = (quotes.expected_edge_bps[level], quotes.fill_probability[level]);
+    Some(Prediction { time_ns, expected_edge_bps, fill_probability })
 }
 
 /// A ladder the reconcile can work on: known length, positive prices and sizes, strictly away from the best.

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
+use hypermm_core::outcomes::prediction::{Prediction, PredictionTrail};
 use hypermm_core::types::{Lots, OrderStatus, Price, Side, TimestampNs};
 
 use super::fill_models::{FillModel, Touch};
@@ -37,6 +38,8 @@ pub struct VenueOrder {
     pub sent_ns: TimestampNs,
     /// Mid when we sent it.
     pub mid_at_placement: f64,
+    /// What our quote cycles expected of it.
+    pub predictions: PredictionTrail,
     /// As we know it.
     pub status: OrderStatus,
     /// What we know is left.
@@ -182,6 +185,13 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         }));
     }
 
+    /// Notes what a quote cycle expects of an order.
+    pub fn note_prediction(&mut self, slot: usize, prediction: Prediction) {
+        if let Some(order) = self.slots.get_mut(slot) {
+            order.predictions.push(prediction);
+        }
+    }
+
     /// Sends a post-only order; answers its slot.
     pub fn place(&mut self, now_ns: TimestampNs, side: Side, price: Price, size: Lots, mid: f64) -> usize {
         let order = VenueOrder {
@@ -190,6 +200,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             price,
             sent_ns: now_ns,
             mid_at_placement: mid,
+            predictions: PredictionTrail::default(),
             status: OrderStatus::Pending,
             known_remaining: size,
             remaining: size,
