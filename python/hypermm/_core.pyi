@@ -1353,8 +1353,8 @@ class BacktestResult:
         """Fills in the order we heard of them, shape (fills,) or (fills, 6) by horizon 0.5, 1, 5, 10, 30, 60 s.
 
         time_ns, exchange_time_ns, placed_ns, side (+1 bought, −1 sold), price, size, order_id, trade_id, fee_usd,
-        mid_at_placement, mid_at_fill, depth_bps, position, expected_edge_bps and fill_probability of the last quote cycle
-        before the fill (NaN where none is known), adverse_selection_bps, edge_bps, markout_bps (section 11;
+        mid_at_placement, mid_at_fill, depth_bps, position, expected_edge_bps and fill_probability of the last quote
+        cycle before the fill (NaN where none is known), adverse_selection_bps, edge_bps, markout_bps (section 11;
         NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown). mid_at_fill is the mid in force just
         before time_ns, when we heard of the fill; later mids are those of time_ns + horizon.
         """
