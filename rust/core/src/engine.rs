@@ -38,6 +38,24 @@ const TRADE_COLUMNS: &[(&str, &str)] = &[
 ];
 
 /// One instrument's quoting model with all it has learned.
+///
+/// ```
+/// use hypermm_core::config::EngineConfig;
+/// use hypermm_core::engine::QuoteEngine;
+/// use hypermm_core::instrument::Instrument;
+/// use hypermm_core::pricing::decision::Decision;
+/// use hypermm_core::types::QuoteStatus;
+///
+/// let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0)?;
+/// let mut engine = QuoteEngine::new(instrument, EngineConfig::default())?;
+/// engine.on_best(0, Some((4268.9, 10.1)), Some((4269.0, 8.2)))?;
+///
+/// let mut decision = Decision::default();
+/// engine.quote(0, &mut decision)?;
+/// assert_eq!(decision.status, QuoteStatus::Quoting);
+/// assert!(decision.bids.prices[0] < 4268.9 && decision.asks.prices[0] > 4269.0);
+/// # Ok::<(), hypermm_core::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuoteEngine {
     instrument: Instrument,

@@ -96,6 +96,17 @@ impl SourceIndex {
 }
 
 /// Posterior of the drift, bps/s.
+///
+/// ```
+/// use hypermm_core::estimators::drift::DriftFilter;
+///
+/// let mut filter = DriftFilter::new(0.02, 0.075)?;
+/// filter.observe(0, 0.1, 0.01, "mine")?;
+/// let fresh = filter.mean();
+/// filter.predict(50_000_000_000)?; // one mean-reversion time later
+/// assert!((filter.mean() / fresh - (-1.0_f64).exp()).abs() < 1e-12);
+/// # Ok::<(), hypermm_core::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DriftFilter {
     mean_reversion_per_s: f64,
