@@ -8,6 +8,7 @@ mod engine_storm;
 mod ladder_continuity;
 mod layering;
 mod price_grid;
+mod pricing_signs;
 mod queue_follow;
 mod review_core;
 mod simulation_fills;
