@@ -20,7 +20,8 @@ use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::pricing::decision::Decision;
 use hypermm_simulation::backtest::output::Summary;
-use hypermm_simulation::backtest::replay::{BacktestSettings, Strategy, run, run_with};
+use hypermm_simulation::backtest::replay::{BacktestSettings, run, run_with};
+use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::market::session::{Session, SessionSettings};
 

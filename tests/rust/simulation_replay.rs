@@ -11,7 +11,8 @@ use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, HORIZONS_N
 use hypermm_core::pricing::decision::Decision;
 use hypermm_core::types::{OrderStatus, QuoteStatus, Side};
 use hypermm_simulation::backtest::output::BacktestOutput;
-use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, Strategy, run, run_with};
+use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, run, run_with};
+use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::session::{Session, SessionSettings};
 use hypermm_simulation::venue::fill_models::FillParameters;
 

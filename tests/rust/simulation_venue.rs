@@ -4,8 +4,9 @@ use hypermm_core::instrument::Instrument;
 use hypermm_core::types::{Lots, OrderStatus, Price, Side};
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::venue::fill_models::{FillModel, Touch};
+use hypermm_simulation::venue::gateway::{Notice, OrderGateway, Placement};
 use hypermm_simulation::venue::latency::Latency;
-use hypermm_simulation::venue::recorded::{Notice, RecordedVenue};
+use hypermm_simulation::venue::recorded::RecordedVenue;
 
 const T0: i64 = 1_757_000_000_000_000_000;
 const MS: i64 = 1_000_000;
@@ -82,7 +83,8 @@ impl Market {
 }
 
 fn place(venue: &mut RecordedVenue<'_, Always>, at_ms: i64, side: Side, price: i64, size: i64) -> usize {
-    venue.place(T0 + at_ms * MS, side, Price(price), Lots(size), 4270.0)
+    let placement = Placement { side, price: Price(price), size: Lots(size), level: 0, mid: 4270.0 };
+    venue.place(T0 + at_ms * MS, &placement)
 }
 
 /// What was heard, as (ms after T0, what).

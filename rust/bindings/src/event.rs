@@ -151,7 +151,7 @@ impl PyEvent {
             Owned::Observation { drift_bps_per_s, variance, name } => {
                 engine.observe(now, *drift_bps_per_s, *variance, name)
             }
-            Owned::Account(event) => hypermm_simulation::backtest::replay::Strategy::on_account(engine, now, event),
+            Owned::Account(event) => hypermm_simulation::backtest::strategy::Strategy::on_account(engine, now, event),
         })
     }
 

@@ -13,7 +13,7 @@ use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, MarkoutTra
 use hypermm_core::types::{Lots, Price, Side, TimestampNs};
 
 use super::output::{EquityColumns, FillColumns, Summary, adverse_share, default_edge};
-use crate::venue::recorded::{VenueFill, VenueOrder};
+use crate::venue::gateway::{VenueFill, VenueOrder};
 
 const SECOND_NS: i64 = 1_000_000_000;
 const NEVER: TimestampNs = TimestampNs::MAX;
@@ -164,7 +164,7 @@ impl<'a> Account<'a> {
     }
 
     pub(crate) fn on_fill(&mut self, time_ns: TimestampNs, order: &VenueOrder, fill: &VenueFill) -> Result<BookedFill> {
-        let booked = self.ledger.on_fill(order.side, order.price, fill.size, None)?;
+        let booked = self.ledger.on_fill(order.side, order.price, fill.size, fill.fee)?;
         self.booked.push((order.side, order.price, fill.size, booked.fee));
         self.max_abs_position = self.max_abs_position.max(self.ledger.position().0.abs());
         let sequence = self.fills.len() as u64;

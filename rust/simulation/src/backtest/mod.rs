@@ -1,5 +1,7 @@
-//! Replays a recording through a strategy and a venue.
+//! Plays a market to a strategy and carries out its ladders at a venue.
 
 mod account;
+mod cycle;
 pub mod output;
 pub mod replay;
+pub mod strategy;

@@ -1,5 +1,7 @@
-//! A venue that fills our orders against recorded prints.
+//! Venues that carry out our orders: one over recorded prints, one that matches.
 
 pub mod fill_models;
+pub mod gateway;
 pub mod latency;
+pub mod matching;
 pub mod recorded;

@@ -4,17 +4,16 @@
 //! its venue time, whenever the recording's collector heard of it, so receive latency lends no foresight. We hear of a
 //! fill when the print was received, or when the venue's answer could have come back, whichever is later. A cancel
 //! that comes too late is answered by the fill.
-//!
-//! Orders live in slots that are reused; after the first minutes nothing allocates.
 
 use std::collections::VecDeque;
 
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
-use hypermm_core::outcomes::prediction::{Prediction, PredictionTrail};
+use hypermm_core::outcomes::prediction::Prediction;
 use hypermm_core::types::{Lots, OrderStatus, Price, Side, TimestampNs};
 
 use super::fill_models::{FillModel, Touch};
+use super::gateway::{Notice, OrderGateway, OrderSlots, Placement, RequestCounts, VenueFill, VenueOrder};
 use super::latency::Latency;
 use crate::market::recording::RecordingColumns;
 
@@ -25,51 +24,13 @@ enum Phase {
     Gone,
 }
 
-/// One of our orders, as the venue and as we know it.
+/// One of our orders, as the venue knows it.
 #[derive(Clone, Copy, Debug)]
-pub struct VenueOrder {
-    /// Counted from 1.
-    pub id: u64,
-    /// Side.
-    pub side: Side,
-    /// Limit price.
-    pub price: Price,
-    /// When we sent it.
-    pub sent_ns: TimestampNs,
-    /// Mid when we sent it.
-    pub mid_at_placement: f64,
-    /// What our quote cycles expected of it.
-    pub predictions: PredictionTrail,
-    /// As we know it.
-    pub status: OrderStatus,
-    /// What we know is left.
-    pub known_remaining: Lots,
+struct Standing {
     remaining: Lots,
     resting_since_ns: TimestampNs,
     last_told_ns: TimestampNs,
     phase: Phase,
-}
-
-/// A fill as the venue states it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VenueFill {
-    /// Slot of the order.
-    pub slot: usize,
-    /// Venue time of the print.
-    pub exchange_time_ns: TimestampNs,
-    /// The print.
-    pub trade_id: u64,
-    /// Lots.
-    pub size: Lots,
-}
-
-/// What we hear from the venue.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Notice {
-    /// An order's new status.
-    Status(usize, OrderStatus),
-    /// A fill.
-    Fill(VenueFill),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +42,6 @@ struct Request {
     cancel: bool,
 }
 
-/// Requests sent and refused so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestCounts {
-    /// Orders sent.
-    pub placed: u64,
-    /// Cancels sent.
-    pub canceled: u64,
-    /// Orders refused because they would have taken.
-    pub rejected: u64,
-}
-
 /// The venue over one recording.
 #[derive(Debug)]
 pub struct RecordedVenue<'a, M> {
@@ -100,10 +50,7 @@ pub struct RecordedVenue<'a, M> {
     latency: Latency,
     price_scale: f64,
     size_scale: f64,
-    slots: Vec<VenueOrder>,
-    free: Vec<usize>,
-    /// Slots of orders not known to be dead, oldest first.
-    live: Vec<usize>,
+    orders: OrderSlots<Standing>,
     /// Slots resting at the venue by side, best price first, then oldest.
     resting: [Vec<usize>; 2],
     requests: VecDeque<Request>,
@@ -114,8 +61,6 @@ pub struct RecordedVenue<'a, M> {
     next_print: usize,
     next_book: usize,
     next_best: usize,
-    next_id: u64,
-    counts: RequestCounts,
     filled: Lots,
 }
 
@@ -135,9 +80,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             latency,
             price_scale: instrument.price_scale(),
             size_scale: instrument.size_scale(),
-            slots: Vec::with_capacity(128),
-            free: Vec::with_capacity(128),
-            live: Vec::with_capacity(128),
+            orders: OrderSlots::default(),
             resting: [Vec::with_capacity(64), Vec::with_capacity(64)],
             requests: VecDeque::with_capacity(256),
             answers: VecDeque::with_capacity(256),
@@ -146,92 +89,8 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             next_print: 0,
             next_book: 0,
             next_best: 0,
-            next_id: 1,
-            counts: RequestCounts::default(),
             filled: Lots(0),
         }
-    }
-
-    /// The order in a slot handed out by a notice or a placement.
-    #[must_use]
-    pub fn order(&self, slot: usize) -> &VenueOrder {
-        &self.slots[slot]
-    }
-
-    /// Position the venue has given us since the start, whether we have heard of it or not.
-    #[must_use]
-    pub fn position(&self) -> Lots {
-        self.filled
-    }
-
-    /// Requests so far.
-    #[must_use]
-    pub fn counts(&self) -> RequestCounts {
-        self.counts
-    }
-
-    /// Writes our orders not known to be dead into `standing`, oldest first.
-    pub fn write_standing(&self, standing: &mut Vec<StandingOrder>) {
-        standing.clear();
-        standing.extend(self.live.iter().map(|&slot| {
-            let order = &self.slots[slot];
-            StandingOrder {
-                slot,
-                side: order.side,
-                price: order.price,
-                remaining: order.known_remaining,
-                status: order.status,
-            }
-        }));
-    }
-
-    /// Notes what a quote cycle expects of an order.
-    pub fn note_prediction(&mut self, slot: usize, prediction: Prediction) {
-        if let Some(order) = self.slots.get_mut(slot) {
-            order.predictions.push(prediction);
-        }
-    }
-
-    /// Sends a post-only order; answers its slot.
-    pub fn place(&mut self, now_ns: TimestampNs, side: Side, price: Price, size: Lots, mid: f64) -> usize {
-        let order = VenueOrder {
-            id: self.next_id,
-            side,
-            price,
-            sent_ns: now_ns,
-            mid_at_placement: mid,
-            predictions: PredictionTrail::default(),
-            status: OrderStatus::Pending,
-            known_remaining: size,
-            remaining: size,
-            resting_since_ns: 0,
-            last_told_ns: 0,
-            phase: Phase::OnItsWay,
-        };
-        self.next_id += 1;
-        self.counts.placed += 1;
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot] = order;
-                slot
-            }
-            None => {
-                self.slots.push(order);
-                self.slots.len() - 1
-            }
-        };
-        self.live.push(slot);
-        let arrival_ns = now_ns + self.latency.to_venue_ns;
-        self.requests.push_back(Request { arrival_ns, slot, order_id: order.id, cancel: false });
-        slot
-    }
-
-    /// Sends a cancel.
-    pub fn cancel(&mut self, now_ns: TimestampNs, slot: usize) {
-        self.slots[slot].status = OrderStatus::CancelPending;
-        self.counts.canceled += 1;
-        let arrival_ns = now_ns + self.latency.to_venue_ns;
-        self.requests.push_back(Request { arrival_ns, slot, order_id: self.slots[slot].id, cancel: true });
     }
 
     /// Lets the venue act on everything up to and including `until_ns` of its clock.
@@ -282,16 +141,17 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         for side in [Side::Buy, Side::Sell] {
             let mut place = 0;
             while let Some(&slot) = self.resting[side.index()].get(place) {
-                if left <= 0 || !reaches(side, self.slots[slot].price) {
+                let (order, standing) = (self.orders.order(slot), self.orders.beside(slot));
+                if left <= 0 || !reaches(side, order.price) {
                     break;
                 }
-                let order = self.slots[slot];
+                let remaining = standing.remaining;
                 let touch = Touch {
                     order_id: order.id,
                     side,
                     order_price: order.price,
-                    order_remaining: order.remaining,
-                    age_ns: self.columns.trade_exchange_time_ns[row] - order.resting_since_ns,
+                    order_remaining: remaining,
+                    age_ns: self.columns.trade_exchange_time_ns[row] - standing.resting_since_ns,
                     trade_id: self.columns.trade_id[row],
                     trade_price: price,
                     trade_size: Lots(size),
@@ -301,10 +161,10 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
                     place += 1;
                     continue;
                 }
-                let filled = left.min(order.remaining.0);
+                let filled = left.min(remaining.0);
                 left -= filled;
                 self.fill(row, slot, Lots(filled));
-                if self.slots[slot].phase == Phase::Gone {
+                if self.orders.beside(slot).phase == Phase::Gone {
                     self.resting[side.index()].remove(place);
                 } else {
                     place += 1;
@@ -317,15 +177,20 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         let exchange_time_ns = self.columns.trade_exchange_time_ns[row];
         let answer_ns = exchange_time_ns + self.latency.acknowledge_ns;
         let told_ns = self.columns.trade_time_ns[row].max(answer_ns).max(self.last_fill_told_ns());
-        let order = &mut self.slots[slot];
-        order.remaining.0 -= size.0;
-        self.filled.0 += if order.side == Side::Buy { size.0 } else { -size.0 };
-        order.last_told_ns = told_ns;
-        if order.remaining.0 == 0 {
-            order.phase = Phase::Gone;
+        self.filled.0 += if self.orders.order(slot).side == Side::Buy { size.0 } else { -size.0 };
+        let standing = self.orders.beside_mut(slot);
+        standing.remaining.0 -= size.0;
+        standing.last_told_ns = told_ns;
+        if standing.remaining.0 == 0 {
+            standing.phase = Phase::Gone;
         }
-        let fill = VenueFill { slot, exchange_time_ns, trade_id: self.columns.trade_id[row], size };
+        let fill = VenueFill { slot, exchange_time_ns, trade_id: self.columns.trade_id[row], size, fee: None };
         self.fills.push_back((told_ns, Notice::Fill(fill)));
+    }
+
+    fn send(&mut self, now_ns: TimestampNs, slot: usize, cancel: bool) {
+        let arrival_ns = now_ns + self.latency.to_venue_ns;
+        self.requests.push_back(Request { arrival_ns, slot, order_id: self.orders.order(slot).id, cancel });
     }
 
     fn last_fill_told_ns(&self) -> TimestampNs {
@@ -333,39 +198,39 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
     }
 
     fn order_arrives(&mut self, request: Request) {
-        let (side, price) = (self.slots[request.slot].side, self.slots[request.slot].price);
+        let (side, price) = (self.orders.order(request.slot).side, self.orders.order(request.slot).price);
         let answer_ns = request.arrival_ns + self.latency.acknowledge_ns;
         if self.would_take(request.arrival_ns, side, price) {
-            self.slots[request.slot].phase = Phase::Gone;
-            self.counts.rejected += 1;
+            self.orders.beside_mut(request.slot).phase = Phase::Gone;
+            self.orders.count_rejected();
             self.answers.push_back((answer_ns, Notice::Status(request.slot, OrderStatus::Rejected)));
             return;
         }
-        let order = &mut self.slots[request.slot];
-        order.phase = Phase::Resting;
-        order.resting_since_ns = request.arrival_ns;
+        let standing = self.orders.beside_mut(request.slot);
+        standing.phase = Phase::Resting;
+        standing.resting_since_ns = request.arrival_ns;
         self.answers.push_back((answer_ns, Notice::Status(request.slot, OrderStatus::Open)));
         let queue = &self.resting[side.index()];
         let stands_behind = |other: usize| match side {
-            Side::Buy => self.slots[other].price >= price,
-            Side::Sell => self.slots[other].price <= price,
+            Side::Buy => self.orders.order(other).price >= price,
+            Side::Sell => self.orders.order(other).price <= price,
         };
         let place = queue.iter().position(|&other| !stands_behind(other)).unwrap_or(queue.len());
         self.resting[side.index()].insert(place, request.slot);
     }
 
     fn cancel_arrives(&mut self, request: Request) {
-        let order = self.slots[request.slot];
-        if order.id != request.order_id || order.phase != Phase::Resting {
+        let (order, standing) = (self.orders.order(request.slot), *self.orders.beside(request.slot));
+        if order.id != request.order_id || standing.phase != Phase::Resting {
             return;
         }
-        self.slots[request.slot].phase = Phase::Gone;
         self.resting[order.side.index()].retain(|slot| *slot != request.slot);
+        self.orders.beside_mut(request.slot).phase = Phase::Gone;
         let answer_ns = request.arrival_ns + self.latency.acknowledge_ns;
         let notice = Notice::Status(request.slot, OrderStatus::Canceled);
         // A fill from before the cancel may still be on its way to us: the end of the order is told after it.
-        if order.last_told_ns > answer_ns {
-            let told_ns = self.last_fill_told_ns().max(order.last_told_ns);
+        if standing.last_told_ns > answer_ns {
+            let told_ns = self.last_fill_told_ns().max(standing.last_told_ns);
             self.fills.push_back((told_ns, notice));
         } else {
             self.answers.push_back((answer_ns, notice));
@@ -402,44 +267,52 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             Side::Sell => price.0 as f64 <= other_units,
         }
     }
+}
 
-    /// The next thing we hear by `until_ns`, with the time we hear it; our knowledge of the order is brought up to
-    /// date. The slot of an order that ended stays readable until the next placement.
+impl<M: FillModel> OrderGateway for RecordedVenue<'_, M> {
+    fn place(&mut self, now_ns: TimestampNs, placement: &Placement) -> usize {
+        let standing =
+            Standing { remaining: placement.size, resting_since_ns: 0, last_told_ns: 0, phase: Phase::OnItsWay };
+        let slot = self.orders.open(now_ns, placement, standing);
+        self.send(now_ns, slot, false);
+        slot
+    }
+
+    fn cancel(&mut self, now_ns: TimestampNs, slot: usize) {
+        self.orders.cancel(now_ns, slot);
+        self.send(now_ns, slot, true);
+    }
+
     #[inline]
-    pub fn next_notice(&mut self, until_ns: TimestampNs) -> Option<(TimestampNs, Notice)> {
+    fn order(&self, slot: usize) -> &VenueOrder {
+        self.orders.order(slot)
+    }
+
+    fn write_standing(&self, standing: &mut Vec<StandingOrder>) {
+        self.orders.write_standing(standing);
+    }
+
+    fn note_prediction(&mut self, slot: usize, prediction: Prediction) {
+        self.orders.note_prediction(slot, prediction);
+    }
+
+    #[inline]
+    fn next_notice(&mut self, until_ns: TimestampNs) -> Option<(TimestampNs, Notice)> {
         let answer_ns = self.answers.front().map_or(TimestampNs::MAX, |(time_ns, _)| *time_ns);
         let fill_ns = self.fills.front().map_or(TimestampNs::MAX, |(time_ns, _)| *time_ns);
         if answer_ns.min(fill_ns) > until_ns {
             return None;
         }
         let (time_ns, notice) = if answer_ns <= fill_ns { self.answers.pop_front() } else { self.fills.pop_front() }?;
-        match notice {
-            Notice::Status(slot, status) => {
-                let order = &mut self.slots[slot];
-                // An order being cancelled stays so when its late acknowledgement comes.
-                if !(status == OrderStatus::Open && order.status == OrderStatus::CancelPending) {
-                    order.status = status;
-                }
-                if status.is_dead() {
-                    self.forget(slot);
-                }
-            }
-            Notice::Fill(fill) => {
-                let order = &mut self.slots[fill.slot];
-                order.known_remaining.0 -= fill.size.0;
-                if order.known_remaining.0 == 0 {
-                    order.status = OrderStatus::Filled;
-                    self.forget(fill.slot);
-                }
-            }
-        }
+        self.orders.hear(&notice);
         Some((time_ns, notice))
     }
 
-    fn forget(&mut self, slot: usize) {
-        if let Some(place) = self.live.iter().position(|live| *live == slot) {
-            self.live.remove(place);
-        }
-        self.free.push(slot);
+    fn position(&self) -> Lots {
+        self.filled
+    }
+
+    fn counts(&self) -> RequestCounts {
+        self.orders.counts()
     }
 }

@@ -1,0 +1,3 @@
+//! A venue that matches: price–time queues order by order.
+
+pub mod order;
