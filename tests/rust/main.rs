@@ -18,3 +18,4 @@ mod simulation_reconcile;
 mod simulation_replay;
 mod simulation_session;
 mod simulation_venue;
+mod venue_blocks;

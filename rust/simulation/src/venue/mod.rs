@@ -1,5 +1,6 @@
 //! Venues that carry out our orders: one over recorded prints, one that matches.
 
+pub mod blocks;
 pub mod fill_models;
 pub mod gateway;
 pub mod latency;

@@ -208,6 +208,8 @@ pub enum Refusal {
         /// Cumulative volume traded.
         volume: Micros,
     },
+    /// The block came after the time the account had set for the request.
+    Expired,
     /// The dead-man switch wants more volume first, or more notice, or has fired too often.
     ScheduleCancel(ScheduleCancelRefusal),
     /// No such contract, or trading in it is over.
