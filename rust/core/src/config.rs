@@ -4,9 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_config, shortest};
+use crate::instrument::Instrument;
 
 /// Most levels a side may have.
 pub const MAX_LEVELS: usize = 32;
+
+const CLIPS_TO_CAP: f64 = 20.0;
+const CLIP_OVER_MINIMUM: f64 = 1.1;
 
 /// Value of one field, in the form the field table speaks of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -352,6 +356,14 @@ impl EngineConfig {
                 nearest.map_or(String::new(), |field| format!("did you mean {}?", field.name)),
             )
         })
+    }
+
+    /// Size of one order at a mid: `clip`, or max_position/20 but at least 1.1 × the venue's minimum and at most the
+    /// cap, contracts.
+    #[must_use]
+    pub fn clip_at(&self, instrument: &Instrument, mid: f64) -> f64 {
+        let minimum = CLIP_OVER_MINIMUM * instrument.min_notional() / mid;
+        self.clip.unwrap_or_else(|| (self.max_position / CLIPS_TO_CAP).max(minimum).min(self.max_position))
     }
 
     /// Checks every field and what must hold between them.

@@ -26,8 +26,6 @@ use crate::types::{
 const SECOND_NS: i64 = 1_000_000_000;
 // Beyond this gap the second grid restarts.
 const GRID_GAP_NS: i64 = 300 * SECOND_NS;
-const CLIPS_TO_CAP: f64 = 20.0;
-const CLIP_OVER_MINIMUM: f64 = 1.1;
 // Field of one print and the column of `on_trades` it stands in.
 const TRADE_COLUMNS: &[(&str, &str)] = &[
     ("time_ns", "times"),
@@ -583,11 +581,8 @@ impl QuoteEngine {
 
     /// Clip = q_max/20 but at least 1.1 × the venue's minimum, at most q_max; taken once.
     fn fix_clip(&mut self) {
-        let cap = self.config.max_position;
-        self.clip = self.config.clip.or_else(|| {
-            let minimum = CLIP_OVER_MINIMUM * self.instrument.min_notional() / self.last_mid.or(self.book.mid())?;
-            Some((cap / CLIPS_TO_CAP).max(minimum).min(cap))
-        });
+        let mid = self.last_mid.or(self.book.mid());
+        self.clip = self.config.clip.or_else(|| Some(self.config.clip_at(&self.instrument, mid?)));
     }
 }
 

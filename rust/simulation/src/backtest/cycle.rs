@@ -14,10 +14,6 @@ use super::output::{BacktestOutput, DecisionColumns};
 use super::strategy::Strategy;
 use crate::venue::gateway::{Notice, OrderGateway, Placement};
 
-// The engine's own rule for a clip that was not set.
-const CLIPS_TO_CAP: f64 = 20.0;
-const CLIP_OVER_MINIMUM: f64 = 1.1;
-
 /// Our side of a run: account, ladder and standing orders, at a venue of any kind.
 #[derive(Debug)]
 pub(crate) struct Cycle<'a, V> {
@@ -219,9 +215,9 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
         if let Some(clip) = self.clip {
             return clip;
         }
-        let derived = (self.config.max_position / CLIPS_TO_CAP)
-            .max(CLIP_OVER_MINIMUM * self.instrument.min_notional() / self.account.mid());
-        let clip = self.instrument.floor_lots(strategy.clip().or(self.config.clip).unwrap_or(derived));
+        let mid = self.account.mid();
+        let clip = strategy.clip().unwrap_or_else(|| self.config.clip_at(self.instrument, mid));
+        let clip = self.instrument.floor_lots(clip);
         self.clip = Some(clip);
         clip
     }

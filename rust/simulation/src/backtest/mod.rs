@@ -3,5 +3,6 @@
 mod account;
 mod cycle;
 pub mod output;
+pub mod plain;
 pub mod replay;
 pub mod strategy;

@@ -1,0 +1,70 @@
+//! A price path through known points: Brownian bridges between them, free diffusion after the last.
+
+use hypermm_core::types::{BPS, NS_PER_S, TimestampNs, seconds_between};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+const STEP_S: f64 = 0.1;
+const STREAM: u64 = 0x7061_7468;
+
+/// ln price on a grid of 0.1 s.
+#[derive(Clone, Debug)]
+pub(crate) struct BridgedPath {
+    start_ns: TimestampNs,
+    log_prices: Vec<f64>,
+}
+
+impl BridgedPath {
+    /// Draws a path of `duration_s` through `known` (seconds after the start, price; the first at 0), with
+    /// `volatility` in bps/√s. A draw belongs to its step of the grid.
+    pub(crate) fn draw(
+        seed: u64,
+        start_ns: TimestampNs,
+        duration_s: f64,
+        known: &[(f64, f64)],
+        volatility: f64,
+    ) -> Self {
+        let steps = (duration_s / STEP_S).ceil() as usize + 1;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(STREAM);
+        let mut log_prices = Vec::with_capacity(steps + 1);
+        let mut now = known.first().map_or(0.0, |(_, price)| price.ln());
+        let mut next = 1;
+        log_prices.push(now);
+        for step in 1..=steps {
+            let (before_s, time_s) = ((step - 1) as f64 * STEP_S, step as f64 * STEP_S);
+            let normal: f64 = StandardNormal.sample(&mut random);
+            while known.get(next).is_some_and(|(at_s, _)| *at_s <= before_s) {
+                next += 1;
+            }
+            let diffusion = volatility / BPS;
+            now = match known.get(next) {
+                // A point inside the step: it is met at the step's end, less than a block late.
+                Some((at_s, price)) if *at_s <= time_s => price.ln(),
+                Some((at_s, price)) => {
+                    let left_s = at_s - before_s;
+                    let share = STEP_S / left_s;
+                    now + (price.ln() - now) * share + diffusion * (STEP_S * (1.0 - share)).sqrt() * normal
+                }
+                None => now + diffusion * STEP_S.sqrt() * normal,
+            };
+            log_prices.push(now);
+        }
+        Self { start_ns, log_prices }
+    }
+
+    /// Price at a time, linear in ln between grid points; the ends hold outside.
+    pub(crate) fn price(&self, time_ns: TimestampNs) -> f64 {
+        let position = (seconds_between(self.start_ns, time_ns) / STEP_S).max(0.0);
+        let place = (position as usize).min(self.log_prices.len() - 1);
+        let next = (place + 1).min(self.log_prices.len() - 1);
+        let (from, to) = (self.log_prices[place], self.log_prices[next]);
+        (from + (to - from) * (position - place as f64).clamp(0.0, 1.0)).exp()
+    }
+
+    /// The start plus so many seconds.
+    pub(crate) fn time_ns(&self, after_s: f64) -> TimestampNs {
+        self.start_ns + (after_s * NS_PER_S) as i64
+    }
+}
