@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypermm.exceptions import MissingDependencyError
+from hypermm.recording.whole_file import whole_file
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -74,7 +75,7 @@ def write_recording(recording: Recording, path: str | PathLike[str]) -> list[Pat
 
 
 def write_columns(path: Path, columns: dict[str, Any]) -> None:
-    """Writes arrays of one length as a Parquet file (zstd).
+    """Writes arrays of one length as a Parquet file (zstd), whole or not at all.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -89,6 +90,6 @@ def write_columns(path: Path, columns: dict[str, Any]) -> None:
             expected="pyarrow to write Parquet",
             hint='pip install "hypermm[cli]"',
         ) from error
-    parquet.write_table(
-        arrow.table({name: arrow.array(values) for name, values in columns.items()}), path, compression="zstd"
-    )
+    table = arrow.table({name: arrow.array(values) for name, values in columns.items()})
+    with whole_file(path) as part:
+        parquet.write_table(table, part, compression="zstd")

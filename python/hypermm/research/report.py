@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypermm.exceptions import MissingDependencyError
+from hypermm.recording.whole_file import whole_file
 from hypermm.research.charts import as_html, markout_chart, sources_chart, timeline_chart
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def write_report(view: RunView, path: Path) -> None:
     Raises:
         MissingDependencyError: plotly or jinja2 is not installed.
     """
-    path.write_text(render_report(view), "utf-8")
+    page = render_report(view)
+    with whole_file(path) as part:
+        part.write_text(page, "utf-8")
 
 
 def render_report(view: RunView) -> str:
