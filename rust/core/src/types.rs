@@ -160,3 +160,40 @@ pub enum QuoteStatus {
     /// The book is older than `book_stale_s`.
     Stale,
 }
+
+/// How the market moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Regime {
+    /// Calmer than of late.
+    Quiet,
+    /// As of late.
+    #[default]
+    Normal,
+    /// Livelier than of late.
+    Volatile,
+    /// Far livelier than a diffusion could be by chance.
+    Cascade,
+}
+
+impl Regime {
+    /// All of them, calmest first.
+    pub const ALL: [Self; 4] = [Self::Quiet, Self::Normal, Self::Volatile, Self::Cascade];
+
+    /// Place in [`Regime::ALL`].
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// "quiet", "normal", "volatile" or "cascade".
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Normal => "normal",
+            Self::Volatile => "volatile",
+            Self::Cascade => "cascade",
+        }
+    }
+}

@@ -10,80 +10,87 @@
 //! ```
 //!
 //! A fill whose ten seconds are not over has no adverse selection yet; its whole move since m0 counts as inventory.
+//!
+//! Everything is whole half micros, as the [ledger](super::ledger)'s equity: the parts add up to its profit exactly.
 
-use crate::types::Side;
+use crate::types::{Lots, Price, Side};
 
-/// Parts of the profit, quote currency; they add up to [`ProfitSplit::total`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+use super::ledger::{Mark, Micros};
+
+/// Parts of the profit, half micros; they add up to [`ProfitSplit::total`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProfitSplit {
     /// Σ depth·size.
-    pub spread_capture: f64,
+    pub spread_capture: i128,
     /// −Σ AS_10·size.
-    pub adverse_selection: f64,
+    pub adverse_selection: i128,
     /// What holding the position earned after the first ten seconds.
-    pub inventory: f64,
+    pub inventory: i128,
     /// Fees, a cost when positive.
-    pub fees: f64,
+    pub fees: i128,
     /// Funding, a cost when positive.
-    pub funding: f64,
+    pub funding: i128,
 }
 
 impl ProfitSplit {
     /// spread capture + adverse selection + inventory − fees − funding.
     #[must_use]
-    pub fn total(&self) -> f64 {
+    pub fn total(&self) -> i128 {
         self.spread_capture + self.adverse_selection + self.inventory - self.fees - self.funding
     }
 }
 
-/// Running sums of the split, O(1) per fill. Sums are kept relative to the first mid, so that a long session loses
-/// no digits to the price level.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Running sums of the split, O(1) per fill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attribution {
-    origin: Option<f64>,
-    spread_capture: f64,
-    adverse_selection: f64,
+    spread_capture: i128,
+    adverse_selection: i128,
     /// Σ s.
-    signed_size: f64,
-    /// Σ s·(reference − origin), the reference being m0 until m_10 is known.
-    signed_reference: f64,
-    fees: f64,
-    funding: f64,
+    signed_size: i128,
+    /// Σ s·reference, the reference being m0 until m_10 is known.
+    signed_reference: i128,
+    fees: Micros,
+    funding: Micros,
+}
+
+fn signed(side: Side, size: Lots) -> i128 {
+    match side {
+        Side::Buy => i128::from(size.0),
+        Side::Sell => -i128::from(size.0),
+    }
 }
 
 impl Attribution {
-    /// A fill of ours, `fee` in quote currency.
-    pub fn on_fill(&mut self, side: Side, price: f64, size: f64, mid_at_placement: f64, fee: f64) {
-        let origin = *self.origin.get_or_insert(mid_at_placement);
-        let signed = side.sign() * size;
-        self.spread_capture += signed * (mid_at_placement - price);
+    /// A fill of ours with its fee.
+    pub fn on_fill(&mut self, side: Side, price: Price, size: Lots, mid_at_placement: Mark, fee: Micros) {
+        let signed = signed(side, size);
+        self.spread_capture += signed * (i128::from(mid_at_placement.0) - 2 * i128::from(price.0));
         self.signed_size += signed;
-        self.signed_reference += signed * (mid_at_placement - origin);
+        self.signed_reference += signed * i128::from(mid_at_placement.0);
         self.fees += fee;
     }
 
     /// The mid ten seconds after a fill reported before.
-    pub fn on_markout(&mut self, side: Side, size: f64, mid_at_placement: f64, mid_after: f64) {
-        let moved = side.sign() * size * (mid_after - mid_at_placement);
+    pub fn on_markout(&mut self, side: Side, size: Lots, mid_at_placement: Mark, mid_after: Mark) {
+        let moved = signed(side, size) * (i128::from(mid_after.0) - i128::from(mid_at_placement.0));
         self.adverse_selection += moved;
         self.signed_reference += moved;
     }
 
     /// A funding payment, + = paid.
-    pub fn on_funding(&mut self, paid: f64) {
+    pub fn on_funding(&mut self, paid: Micros) {
         self.funding += paid;
     }
 
     /// The split with the open position valued at `mark`.
     #[must_use]
-    pub fn split(&self, mark: f64) -> ProfitSplit {
-        let origin = self.origin.unwrap_or(mark);
+    pub fn split(&self, mark: Mark) -> ProfitSplit {
         ProfitSplit {
             spread_capture: self.spread_capture,
             adverse_selection: self.adverse_selection,
-            inventory: self.signed_size * (mark - origin) - self.signed_reference,
-            fees: self.fees,
-            funding: self.funding,
+            inventory: self.signed_size * i128::from(mark.0) - self.signed_reference,
+            fees: 2 * self.fees,
+            funding: 2 * self.funding,
         }
     }
 }

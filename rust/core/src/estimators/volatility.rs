@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::BPS;
+use crate::types::{BPS, Regime};
 
 /// Seconds of mids kept: the longest trend horizon.
 pub const GRID_SECONDS: usize = 300;
@@ -14,6 +14,12 @@ const MIN_TAIL_WEIGHT: f64 = 60.0;
 // Of σ₀².
 const FLOOR_SHARE: f64 = 1e-12;
 const MAX_EXCESS_KURTOSIS: f64 = 10.0;
+// Of σ₃₀/σ₃₀₀. A diffusion stays within 0.7 and 1.3 for 97 % of the time and never reached 1.6 in ten hours; on the
+// recordings of four coins 7 to 45 % of the seconds lie below 0.7, 10 to 13 % above 1.3, 1 to 2.5 % above 1.8. The two
+// windows overlap, so the ratio cannot pass √10.
+const QUIET_BELOW: f64 = 0.7;
+const VOLATILE_FROM: f64 = 1.3;
+const CASCADE_FROM: f64 = 1.8;
 
 /// Mids at whole seconds since the first, newest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -166,6 +172,18 @@ impl Volatility {
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.short_term() / self.long_term()
+    }
+
+    /// The regime by σ₃₀/σ₃₀₀ alone: quiet below 0.7, volatile from 1.3, cascade from 1.8. It is relative to the last five
+    /// minutes: a market that stays wild for that long is normal again.
+    #[must_use]
+    pub fn regime(&self) -> Regime {
+        match self.ratio() {
+            ratio if ratio < QUIET_BELOW => Regime::Quiet,
+            ratio if ratio < VOLATILE_FROM => Regime::Normal,
+            ratio if ratio < CASCADE_FROM => Regime::Volatile,
+            _ => Regime::Cascade,
+        }
     }
 
     /// Excess kurtosis of 1 s returns over 300 s, within [0, 10]; 0 before a minute.

@@ -14,8 +14,9 @@
 
 use std::collections::VecDeque;
 
+use crate::config::MAX_LEVELS;
 use crate::error::{Result, invalid_input, require_finite, require_positive};
-use crate::types::{BPS, NS_PER_S, Side, TimestampNs, seconds_between};
+use crate::types::{BPS, NS_PER_S, Regime, Side, TimestampNs, seconds_between};
 
 /// Number of horizons.
 pub const HORIZON_COUNT: usize = 6;
@@ -48,9 +49,21 @@ pub struct TrackedFill {
     pub fee_per_contract: f64,
     /// σ at the fill, bps/√s, for the adverse flag only.
     pub volatility: f64,
+    /// Rung of the ladder its order was placed on, 0 = best, below [`MAX_LEVELS`].
+    pub level: u8,
+    /// Regime at the fill.
+    pub regime: Regime,
+    /// The venue filled the order after we had sent its cancel.
+    pub is_cancel_race: bool,
 }
 
 impl TrackedFill {
+    /// Seconds from the placement to the fill.
+    #[must_use]
+    pub fn age_s(&self) -> f64 {
+        seconds_between(self.placed_ns, self.time_ns)
+    }
+
     /// Distance of the price from the mid at placement, bps, + = away from the other side.
     #[must_use]
     pub fn depth_bps(&self) -> f64 {
@@ -67,6 +80,9 @@ impl TrackedFill {
         }
         if !(self.volatility >= 0.0 && self.volatility.is_finite()) {
             return Err(invalid_input("volatility", self.volatility, "a finite number ≥ 0, bps/√s", ""));
+        }
+        if usize::from(self.level) >= MAX_LEVELS {
+            return Err(invalid_input("level", self.level, format!("below {MAX_LEVELS}"), ""));
         }
         Ok(())
     }
@@ -245,7 +261,7 @@ impl Pending {
         let adverse_selection_bps = -sign * (mid - m0) / m0 * BPS;
         let fee_bps = fill.fee_per_contract / m0 * BPS;
         let funding_bps = sign * (funding_per_contract - self.funding_at_fill) / m0 * BPS;
-        let spread_s = HORIZONS_NS[horizon] as f64 / NS_PER_S + seconds_between(fill.placed_ns, fill.time_ns);
+        let spread_s = HORIZONS_NS[horizon] as f64 / NS_PER_S + fill.age_s();
         Outcome {
             fill,
             horizon,

@@ -1,4 +1,5 @@
 //! What became of our fills.
 
+pub mod breakdown;
 pub mod markout;
 pub mod prediction;
