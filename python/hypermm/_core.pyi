@@ -1353,7 +1353,9 @@ class BacktestResult:
         """Fills in the order we heard of them, shape (fills,) or (fills, 6) by horizon 0.5, 1, 5, 10, 30, 60 s.
 
         time_ns, exchange_time_ns, placed_ns, side (+1 bought, −1 sold), price, size, order_id, trade_id, fee_usd,
-        mid_at_placement, mid_at_fill, depth_bps, position, expected_edge_bps and fill_probability of the last quote
+        mid_at_placement, mid_at_fill, depth_bps, level (of the ladder, 0 = best), age_s (from placed_ns to time_ns),
+        regime (0 quiet, 1 normal, 2 volatile, 3 cascade, by σ₃₀/σ₃₀₀ below 0.7, 1.3, 1.8), is_cancel_race (the venue
+        filled it after the cancel was sent), position, expected_edge_bps and fill_probability of the last quote
         cycle before the fill (NaN where none is known), adverse_selection_bps, edge_bps, markout_bps (section 11;
         NaN = the horizon passes the data's end), adverse (1, 0, −1 = unknown). mid_at_fill is the mid in force just
         before time_ns, when we heard of the fill; later mids are those of time_ns + horizon.
@@ -1384,13 +1386,19 @@ class BacktestResult:
         """The run in numbers, what ``hypermm backtest --json`` prints; None where nothing can be said.
 
         ``pnl_usd`` = ``realized_usd`` + ``unrealized_usd`` − ``fees_usd`` − ``funding_usd`` = ``spread_capture_usd``
-        + ``adverse_selection_usd`` + ``inventory_usd`` − ``fees_usd`` − ``funding_usd``; ``split_gap_usd`` is what
-        rounding leaves between the two, ``conservation`` "exact" when the ledger adds up. ``edge_bps`` (at 10 s,
-        after fees) and ``markout_bps`` are weighted by size; ``left_out`` counts the fills whose horizon passes the
-        data's end; ``adverse_share`` is the share of fills that were adverse (section 11). ``two_sided_share`` is
-        that of ``quote_cycles`` with both sides quoted; ``cost_bound_share``, ``post_only_share`` and ``cap_share``
-        those in which these limits bound, ``risk_aversion_too_high_share`` those with a validity above 2.
-        ``events_per_s`` and ``wall_s`` are the only clocks.
+        + ``adverse_selection_usd`` + ``inventory_usd`` − ``fees_usd`` − ``funding_usd``, both to the last micro in
+        integers: ``conservation`` is "exact", a run that does not add up raises. ``edge_bps`` (at 10 s, after fees)
+        and ``markout_bps`` are weighted by size; ``left_out`` counts the fills whose horizon passes the data's end;
+        ``adverse_share`` is the share of fills that were adverse (section 11). ``two_sided_share`` is that of
+        ``quote_cycles`` with both sides quoted; ``cost_bound_share``, ``post_only_share`` and ``cap_share`` those in
+        which these limits bound, ``risk_aversion_too_high_share`` those with a validity above 2. ``events_per_s``
+        and ``wall_s`` are the only clocks.
+
+        ``breakdown`` says where the edge comes from: ``breakdown[kind][group][horizon]`` with the kinds all, side,
+        level, age (<0.5s, 0.5-2s, 2-10s, 10-60s, >=60s), regime and cancel_race, groups without a fill that is 0.5 s old
+        left out, None where a horizon is over for no fill. Each cell has ``fills``, ``volume_usd``, the size-weighted ``depth_bps``,
+        ``adverse_selection_bps``, ``edge_bps`` and ``markout_bps`` (the latter two with standard errors
+        ``edge_error_bps`` and ``markout_error_bps``, None for one fill) and ``adverse_share``.
         """
 
     def __eq__(self, other: object, /) -> bool: ...
@@ -1430,6 +1438,7 @@ def backtest(
         InvalidInputError: A setting, a column or what `strategy` quoted is refused. The hint names the row, and file
             and line where the recording was read from files.
         TimeOrderError: A stream is not in receive order.
+        InternalError: The books of the run do not add up.
     """
 
 def synthetic_session(

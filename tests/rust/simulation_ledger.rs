@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use hypermm_core::accounting::attribution::Attribution;
-use hypermm_core::accounting::ledger::{Law, Ledger, MICROS, Mark, Micros, micros_from_quote};
+use hypermm_core::accounting::ledger::{ConservationError, Law, Ledger, MICROS, Mark, Micros, micros_from_quote};
+use hypermm_core::error::Error;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::{Lots, Price, Side};
 use proptest::prelude::*;
@@ -123,33 +124,52 @@ proptest! {
         prop_assert_eq!(Ledger::new(0.0).unwrap().on_funding(Mark(mark), rate_fraction).unwrap(), 0);
     }
 
-    /// Kills: any part of the split left out, counted twice or with its sign flipped.
+    /// Kills: any part of the split left out, counted twice, with its sign flipped or rounded; m0 and m_10 exchanged;
+    /// the fee taken for the doubled fee; a check that always passes. Oracle: each part from its definition, fill by fill.
     #[test]
-    fn profit_split_sums_to_the_ledger_to_1e_9_of_notional(
-        fills in prop::collection::vec((any::<bool>(), 1_000_000_i64..1_010_000, 1_i64..5_000, -50_i64..50, -50_i64..50, any::<bool>()), 1..80),
-        mark in 1_999_000_i64..2_021_000, rate in -0.001_f64..0.001,
+    fn profit_split_is_its_definition_and_sums_to_the_ledger_exactly(
+        fills in prop::collection::vec(
+            (any::<bool>(), 1_i64..2_000_000, 1_i64..5_000, 1_i64..4_000_000, prop::option::of(1_i64..4_000_000)), 0..80),
+        rates in prop::collection::vec((-0.001_f64..0.001, 1_i64..4_000_000), 0..6),
+        (carried, entry) in (-5_000_i64..5_000, 1_i64..2_000_000),
+        mark in 3_i64..4_000_000, fee_bps in -2.0_f64..8.0,
     ) {
-        let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
-        let mut ledger = Ledger::new(1.5).unwrap();
-        let mut attribution = Attribution::default();
-        let mut notional = 0.0;
-        for (buy, price, size, placed, later, over) in fills {
+        let mut ledger = Ledger::with_position(fee_bps, Lots(carried), Price(entry)).unwrap();
+        let mut attribution = Attribution::with_position(Lots(carried), Price(entry));
+        let (mut spread, mut adverse, mut fees, mut funding) = (0_i128, 0_i128, 0_i128, 0_i128);
+        let mut inventory = i128::from(carried) * i128::from(mark - 2 * entry);
+        for &(buy, price, size, placed, later) in &fills {
             let side = side_of(buy);
             let booked = ledger.on_fill(side, Price(price), Lots(size), None).unwrap();
-            let quote = instrument.price_to_f64(Price(price));
-            let contracts = instrument.lots_to_f64(Lots(size));
-            let m0 = quote + placed as f64 * 0.01;
-            attribution.on_fill(side, quote, contracts, m0, booked.fee as f64 / MICROS);
-            if over {
-                attribution.on_markout(side, contracts, m0, quote + later as f64 * 0.01);
-            }
-            notional += booked.notional as f64 / MICROS;
+            attribution.on_fill(side, Price(price), Lots(size), Mark(placed), booked.fee);
+            let signed = i128::from(if buy { size } else { -size });
+            spread += signed * i128::from(placed - 2 * price);
+            adverse += signed * i128::from(later.unwrap_or(placed) - placed);
+            inventory += signed * i128::from(mark - later.unwrap_or(placed));
+            fees += 2 * booked.fee;
         }
-        let paid = ledger.on_funding(Mark(mark), rate).unwrap();
-        attribution.on_funding(paid as f64 / MICROS);
-        let split = attribution.split(mark as f64 / 2.0 / instrument.price_scale());
-        let profit = ledger.profit(Mark(mark));
-        prop_assert!((split.total() - profit).abs() <= 1e-9 * notional, "{} {} of {}", split.total(), profit, notional);
+        for &(buy, _, size, placed, later) in &fills {
+            if let Some(later) = later {
+                attribution.on_markout(side_of(buy), Lots(size), Mark(placed), Mark(later));
+            }
+        }
+        for (rate, at) in rates {
+            let paid = ledger.on_funding(Mark(at), rate).unwrap();
+            attribution.on_funding(paid);
+            funding += 2 * paid;
+        }
+        let split = attribution.split(Mark(mark));
+        let parts = (split.spread_capture, split.adverse_selection, split.inventory, split.fees, split.funding);
+        prop_assert_eq!(parts, (spread, adverse, inventory, fees, funding));
+        prop_assert_eq!(split.total(), ledger.profit_half_micros(Mark(mark)));
+        prop_assert_eq!(attribution.check_conservation(&ledger, Mark(mark)), Ok(()));
+        let [mut fee_more, mut payment_more, mut fill_more] = [attribution; 3];
+        fee_more.on_fill(Side::Buy, Price(1), Lots(1), Mark(2), 1);
+        payment_more.on_funding(1);
+        fill_more.on_fill(Side::Buy, Price(1), Lots(1), Mark(2), 0);
+        for (spoiled, law) in [(fee_more, Law::Fees), (payment_more, Law::Funding), (fill_more, Law::Split)] {
+            prop_assert_eq!(spoiled.check_conservation(&ledger, Mark(mark)).unwrap_err().law, law);
+        }
     }
 }
 
@@ -163,6 +183,16 @@ fn a_position_carried_in_earns_only_from_its_entry_on() {
     assert_eq!((fee, ledger.realized(), ledger.position()), (7, 100_000, Lots(0)));
     assert_eq!(ledger.profit(Mark(1)), (100_000.0 - 7.0) / MICROS);
     assert_eq!(ledger.check_conservation([(Side::Buy, Price(4_000), Lots(100), 7)], [], Mark(3)), Ok(()));
+}
+
+/// Kills: a violation told without its law, its two sides or that it is our bug.
+#[test]
+fn a_broken_law_is_an_error_that_says_what_differs() {
+    let error = Error::from(ConservationError { law: Law::Split, books: -3, expected: 4 });
+    assert!(matches!(error, Error::Conservation(_)));
+    let detail = error.detail();
+    assert_eq!((detail.field.as_ref(), detail.value.as_str()), ("conservation of split", "-3"));
+    assert!(detail.expected.starts_with("4, ") && detail.hint.contains("bug"));
 }
 
 /// Kills: a refused fill that leaves a trace.

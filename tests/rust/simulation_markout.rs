@@ -3,7 +3,7 @@
 use hypermm_core::outcomes::markout::{
     DEFAULT_HORIZON, HORIZON_COUNT, HORIZONS_NS, MarkoutTracker, Outcome, TrackedFill,
 };
-use hypermm_core::types::Side;
+use hypermm_core::types::{Regime, Side};
 use proptest::prelude::*;
 
 const START: i64 = 1_757_000_000_000_000_000;
@@ -38,6 +38,9 @@ fn fill_at(sequence: u64, time_ns: i64, buy: bool, price: f64, m0: f64, age_ms: 
         mid_at_placement: m0,
         fee_per_contract: 0.015,
         volatility: 1.7,
+        level: 0,
+        regime: Regime::Normal,
+        is_cancel_race: false,
     }
 }
 
@@ -138,9 +141,13 @@ fn bad_input_is_refused_by_name_and_changes_nothing() {
         (fill_at(0, START, true, 1.0, f64::NAN, 0), "mid_at_placement"),
         (fill_at(0, START, true, 1.0, 100.0, -5), "placed_ns"),
         (fill_at(0, START, true, 1.0, 100.0, 0), "volatility"),
+        (fill_at(0, START, true, 1.0, 100.0, 0), "level"),
     ] {
         if field == "volatility" {
             bad.volatility = f64::NAN;
+        }
+        if field == "level" {
+            bad.level = 32;
         }
         assert_eq!(tracker.on_fill(bad, |_| {}).unwrap_err().detail().field, field);
     }

@@ -58,6 +58,7 @@ pub(crate) fn from_core(error: &Error) -> PyErr {
         Error::InvalidConfig(_) => Kind::InvalidConfig,
         Error::TimeOrder(_) => Kind::TimeOrder,
         Error::Snapshot(_) => Kind::Snapshot,
+        Error::Conservation(_) => Kind::Internal,
         // `Error` is non-exhaustive: a variant without an arm here is a bug of this file.
         _ => Kind::Internal,
     };

@@ -1,5 +1,7 @@
 //! `BacktestResult`: columns of a run and its numbers.
 
+use hypermm_core::accounting::ledger::half_micros_to_quote;
+use hypermm_core::outcomes::breakdown::{Breakdown, Cell, Group};
 use hypermm_core::outcomes::markout::{HORIZON_COUNT, HORIZONS_NS};
 use hypermm_simulation::backtest::output::{BacktestOutput, DecisionColumns, EquityColumns, FillColumns, Summary};
 use pyo3::prelude::*;
@@ -153,6 +155,10 @@ fn fill_columns<'py>(py: Python<'py>, fills: &FillColumns) -> PyResult<Bound<'py
     columns.set_item("mid_at_placement", frozen_array(py, &fills.mid_at_placement))?;
     columns.set_item("mid_at_fill", frozen_array(py, &fills.mid_at_fill))?;
     columns.set_item("depth_bps", frozen_array(py, &fills.depth_bps))?;
+    columns.set_item("level", frozen_array(py, &fills.level))?;
+    columns.set_item("age_s", frozen_array(py, &fills.age_s))?;
+    columns.set_item("regime", frozen_array(py, &fills.regime))?;
+    columns.set_item("is_cancel_race", frozen_array(py, &fills.is_cancel_race))?;
     columns.set_item("position", frozen_array(py, &fills.position))?;
     columns.set_item("expected_edge_bps", frozen_array(py, &fills.expected_edge_bps))?;
     columns.set_item("fill_probability", frozen_array(py, &fills.fill_probability))?;
@@ -232,9 +238,9 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("funding_usd", run.funding_usd)?;
     numbers.set_item("realized_usd", run.realized_usd)?;
     numbers.set_item("unrealized_usd", run.unrealized_usd)?;
-    numbers.set_item("spread_capture_usd", run.split.spread_capture)?;
-    numbers.set_item("adverse_selection_usd", run.split.adverse_selection)?;
-    numbers.set_item("inventory_usd", run.split.inventory)?;
+    numbers.set_item("spread_capture_usd", half_micros_to_quote(run.split.spread_capture))?;
+    numbers.set_item("adverse_selection_usd", half_micros_to_quote(run.split.adverse_selection))?;
+    numbers.set_item("inventory_usd", half_micros_to_quote(run.split.inventory))?;
     numbers.set_item("edge_bps", run.edge_bps)?;
     numbers.set_item("expected_edge_bps", run.expected_edge_bps)?;
     let (markouts, left_out) = (PyDict::new(py), PyDict::new(py));
@@ -259,8 +265,43 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("orders_rejected", run.orders_rejected)?;
     numbers.set_item("start_ns", run.span_ns.0)?;
     numbers.set_item("end_ns", run.span_ns.1)?;
-    let conserved = run.conservation.as_ref().map_or_else(ToString::to_string, |()| "exact".to_owned());
-    numbers.set_item("conservation", conserved)?;
-    numbers.set_item("split_gap_usd", run.split_gap_usd)?;
+    // A run whose books do not add up ends in an error instead.
+    numbers.set_item("conservation", "exact")?;
+    numbers.set_item("breakdown", breakdown(py, &run.breakdown)?)?;
     Ok(numbers)
+}
+
+/// Kind of group → group with a fill → horizon → what became of its fills; None where no horizon is over.
+fn breakdown<'py>(py: Python<'py>, breakdown: &Breakdown) -> PyResult<Bound<'py, PyDict>> {
+    let kinds = PyDict::new(py);
+    for group in Group::every() {
+        let groups = match kinds.get_item(group.kind())? {
+            Some(groups) => groups.cast_into::<PyDict>()?,
+            None => PyDict::new(py),
+        };
+        if breakdown.cell(group, 0).is_some() {
+            let horizons = PyDict::new(py);
+            for horizon in 0..HORIZON_COUNT {
+                let cell = breakdown.cell(group, horizon).map(|cell| cell_fields(py, &cell)).transpose()?;
+                horizons.set_item(horizon_name(horizon), cell)?;
+            }
+            groups.set_item(group.name(), horizons)?;
+        }
+        kinds.set_item(group.kind(), groups)?;
+    }
+    Ok(kinds)
+}
+
+fn cell_fields<'py>(py: Python<'py>, cell: &Cell) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("fills", cell.fills)?;
+    fields.set_item("volume_usd", cell.volume)?;
+    fields.set_item("depth_bps", cell.depth_bps)?;
+    fields.set_item("adverse_selection_bps", cell.adverse_selection_bps)?;
+    fields.set_item("edge_bps", cell.edge_bps)?;
+    fields.set_item("edge_error_bps", cell.edge_error_bps)?;
+    fields.set_item("markout_bps", cell.markout_bps)?;
+    fields.set_item("markout_error_bps", cell.markout_error_bps)?;
+    fields.set_item("adverse_share", cell.adverse_share)?;
+    Ok(fields)
 }

@@ -44,6 +44,9 @@ pub enum Error {
     /// Snapshot bytes are damaged, foreign or of another version.
     #[error("{0}")]
     Snapshot(Box<Detail>),
+    /// The books of an account do not add up: a bug, never the caller's doing.
+    #[error("{0}")]
+    Conservation(Box<Detail>),
 }
 
 impl Error {
@@ -54,7 +57,8 @@ impl Error {
             Self::InvalidInput(detail)
             | Self::InvalidConfig(detail)
             | Self::TimeOrder(detail)
-            | Self::Snapshot(detail) => detail,
+            | Self::Snapshot(detail)
+            | Self::Conservation(detail) => detail,
         }
     }
 
@@ -63,7 +67,8 @@ impl Error {
             Self::InvalidInput(detail)
             | Self::InvalidConfig(detail)
             | Self::TimeOrder(detail)
-            | Self::Snapshot(detail) => detail,
+            | Self::Snapshot(detail)
+            | Self::Conservation(detail) => detail,
         }
     }
 
@@ -166,6 +171,10 @@ constructor!(
 constructor!(
     /// Builds [`Error::Snapshot`].
     snapshot_refused, Snapshot
+);
+constructor!(
+    /// Builds [`Error::Conservation`].
+    conservation_broken, Conservation
 );
 
 /// Refuses a value that is not finite and > 0.

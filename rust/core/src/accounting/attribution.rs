@@ -15,7 +15,7 @@
 
 use crate::types::{Lots, Price, Side};
 
-use super::ledger::{Mark, Micros};
+use super::ledger::{ConservationError, Law, Ledger, Mark, Micros};
 
 /// Parts of the profit, half micros; they add up to [`ProfitSplit::total`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,14 @@ fn signed(side: Side, size: Lots) -> i128 {
 }
 
 impl Attribution {
+    /// The split of an account that starts with a position bought (or sold, when negative) at `entry`: whatever that
+    /// position earns is inventory.
+    #[must_use]
+    pub fn with_position(position: Lots, entry: Price) -> Self {
+        let signed_size = i128::from(position.0);
+        Self { signed_size, signed_reference: 2 * signed_size * i128::from(entry.0), ..Self::default() }
+    }
+
     /// A fill of ours with its fee.
     pub fn on_fill(&mut self, side: Side, price: Price, size: Lots, mid_at_placement: Mark, fee: Micros) {
         let signed = signed(side, size);
@@ -92,5 +100,23 @@ impl Attribution {
             fees: 2 * self.fees,
             funding: 2 * self.funding,
         }
+    }
+
+    /// Holds the split against the books it was kept beside.
+    ///
+    /// # Errors
+    /// [`Law::Split`], [`Law::Fees`] or [`Law::Funding`] with both sides, half micros, when they differ at all.
+    pub fn check_conservation(&self, ledger: &Ledger, mark: Mark) -> Result<(), ConservationError> {
+        let split = self.split(mark);
+        for (law, books, expected) in [
+            (Law::Fees, 2 * ledger.fees(), split.fees),
+            (Law::Funding, 2 * ledger.funding(), split.funding),
+            (Law::Split, ledger.profit_half_micros(mark), split.total()),
+        ] {
+            if books != expected {
+                return Err(ConservationError { law, books, expected });
+            }
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, invalid_input, require_positive};
+use crate::error::{Error, Result, conservation_broken, invalid_input, require_positive};
 use crate::instrument::Instrument;
 use crate::types::{Lots, Price, Side};
 
@@ -247,10 +247,16 @@ impl Ledger {
         2 * self.cash + self.value(mark)
     }
 
-    /// Profit since opening at `mark`: equity less what the opening position had cost, quote currency.
+    /// Profit since opening at `mark`: equity less what the opening position had cost, in exact half micros.
+    #[must_use]
+    pub fn profit_half_micros(&self, mark: Mark) -> i128 {
+        self.equity_half_micros(mark) - 2 * self.opening_cost
+    }
+
+    /// Profit since opening at `mark`, quote currency.
     #[must_use]
     pub fn profit(&self, mark: Mark) -> f64 {
-        half_micros_to_quote(self.equity_half_micros(mark) - 2 * self.opening_cost)
+        half_micros_to_quote(self.profit_half_micros(mark))
     }
 
     fn value(&self, mark: Mark) -> i128 {
@@ -335,6 +341,8 @@ pub enum Law {
     Equity,
     /// equity = opening cost + realized + unrealized − fees − funding.
     Profit,
+    /// profit = spread capture + adverse selection + inventory − fees − funding.
+    Split,
 }
 
 /// A broken law with its two sides, in lots, micros or half micros.
@@ -347,4 +355,16 @@ pub struct ConservationError {
     pub books: i128,
     /// What fills and payments add up to.
     pub expected: i128,
+}
+
+impl From<ConservationError> for Error {
+    fn from(broken: ConservationError) -> Self {
+        let ConservationError { law, books, expected } = broken;
+        conservation_broken(
+            format!("conservation of {}", format!("{law:?}").to_lowercase()),
+            books.to_string(),
+            format!("{expected}, what fills and payments add up to (lots, micros or half micros)"),
+            "a bug of hypermm: no figure of this account can be trusted",
+        )
+    }
 }

@@ -3,6 +3,8 @@
 //! Means are weighted by size, shares count fills. The standard error of a weighted mean takes fills as independent:
 //! √(Σ s²(x − x̄)²)/Σ s with sizes s, kept as three running sums, so nothing but sums is stored.
 
+use std::borrow::Cow;
+
 use crate::config::MAX_LEVELS;
 use crate::outcomes::markout::{HORIZON_COUNT, Outcome};
 use crate::types::{Regime, Side};
@@ -54,14 +56,46 @@ impl Group {
             .chain([Self::CancelRace(false), Self::CancelRace(true)])
     }
 
-    const fn place(self) -> usize {
+    /// What it is a group by: "all", "side", "level", "age", "regime" or "cancel_race".
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
         match self {
-            Self::All => 0,
-            Self::Side(side) => SIDES_AT + side.index(),
-            Self::Level(level) => LEVELS_AT + level,
-            Self::Age(class) => AGES_AT + class,
-            Self::Regime(regime) => REGIMES_AT + regime.index(),
-            Self::CancelRace(race) => RACES_AT + race as usize,
+            Self::All => "all",
+            Self::Side(_) => "side",
+            Self::Level(_) => "level",
+            Self::Age(_) => "age",
+            Self::Regime(_) => "regime",
+            Self::CancelRace(_) => "cancel_race",
+        }
+    }
+
+    /// Its name among those of its kind: "buy", "0", "0.5-2s", "quiet", "yes".
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::All => "all".into(),
+            Self::Side(Side::Buy) => "buy".into(),
+            Self::Side(Side::Sell) => "sell".into(),
+            Self::Level(level) => level.to_string().into(),
+            Self::Age(0) => format!("<{}s", AGE_ENDS_S[0]).into(),
+            Self::Age(class) if class < AGE_ENDS_S.len() => {
+                format!("{}-{}s", AGE_ENDS_S[class - 1], AGE_ENDS_S[class]).into()
+            }
+            Self::Age(_) => format!(">={}s", AGE_ENDS_S[AGE_ENDS_S.len() - 1]).into(),
+            Self::Regime(regime) => regime.name().into(),
+            Self::CancelRace(race) => if race { "yes" } else { "no" }.into(),
+        }
+    }
+
+    const fn place(self) -> Option<usize> {
+        match self {
+            Self::All => Some(0),
+            Self::Side(side) => Some(SIDES_AT + side.index()),
+            Self::Level(level) if level < MAX_LEVELS => Some(LEVELS_AT + level),
+            Self::Age(class) if class < AGE_COUNT => Some(AGES_AT + class),
+            Self::Level(_) | Self::Age(_) => None,
+            Self::Regime(regime) => Some(REGIMES_AT + regime.index()),
+            Self::CancelRace(race) => Some(RACES_AT + race as usize),
         }
     }
 }
@@ -151,7 +185,8 @@ impl Breakdown {
             Group::CancelRace(fill.is_cancel_race),
         ] {
             // The tracker lets no level pass that has no place here.
-            if let Some(tally) = self.tallies.get_mut(group.place()).and_then(|row| row.get_mut(outcome.horizon)) {
+            let row = group.place().and_then(|place| self.tallies.get_mut(place));
+            if let Some(tally) = row.and_then(|row| row.get_mut(outcome.horizon)) {
                 tally.fills += 1;
                 tally.adverse += u64::from(outcome.adverse);
                 tally.volume += fill.price * fill.size;
@@ -168,7 +203,7 @@ impl Breakdown {
     /// A group at a place in [`crate::outcomes::markout::HORIZONS_NS`]; `None` without a fill, or without such a place.
     #[must_use]
     pub fn cell(&self, group: Group, horizon: usize) -> Option<Cell> {
-        let tally = self.tallies.get(group.place())?.get(horizon).filter(|tally| tally.fills > 0)?;
+        let tally = self.tallies.get(group.place()?)?.get(horizon).filter(|tally| tally.fills > 0)?;
         let error = |sums: &Sums| (tally.fills > 1).then(|| sums.error(tally.size, tally.size_square));
         Some(Cell {
             fills: tally.fills,

@@ -9,6 +9,7 @@ use hypermm_core::error::Result;
 use hypermm_core::estimators::volatility::{GRID_SECONDS, SecondGrid, Volatility};
 use hypermm_core::event::Context;
 use hypermm_core::instrument::Instrument;
+use hypermm_core::outcomes::breakdown::Breakdown;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, MarkoutTracker, Outcome, TrackedFill};
 use hypermm_core::types::{Lots, Price, Side, TimestampNs};
 
@@ -32,10 +33,8 @@ pub(crate) struct BookedFill {
 pub(crate) struct Account<'a> {
     instrument: &'a Instrument,
     ledger: Ledger,
-    attribution: Attribution,
     markouts: MarkoutTracker,
-    fills: FillColumns,
-    booked: Vec<(Side, Price, Lots, Micros)>,
+    results: Results,
     funding_payments: Vec<Micros>,
     equity: EquityColumns,
     sample_ns: i64,
@@ -55,10 +54,8 @@ impl<'a> Account<'a> {
         Ok(Self {
             instrument,
             ledger: Ledger::new(config.maker_fee_bps)?,
-            attribution: Attribution::default(),
             markouts: MarkoutTracker::default(),
-            fills: FillColumns::default(),
-            booked: Vec::new(),
+            results: Results::default(),
             funding_payments: Vec::new(),
             equity: EquityColumns::default(),
             sample_ns,
@@ -95,12 +92,14 @@ impl<'a> Account<'a> {
             self.pass_seconds(time_ns, mid);
         }
         if mid != self.mid {
+            let mark = Mark::nearest(self.instrument, mid)?;
             self.resolve(time_ns, mid)?;
             self.mid = mid;
+            self.results.mark = mark;
         }
         if time_ns >= self.next_sample_ns {
             self.resolve(time_ns, mid)?;
-            self.sample(time_ns)?;
+            self.sample(time_ns);
             self.next_sample_ns = time_ns - time_ns.rem_euclid(self.sample_ns) + self.sample_ns;
         }
         Ok(())
@@ -123,8 +122,8 @@ impl<'a> Account<'a> {
     }
 
     fn resolve(&mut self, time_ns: TimestampNs, mid: f64) -> Result<()> {
-        let (fills, attribution) = (&mut self.fills, &mut self.attribution);
-        self.markouts.on_mid(time_ns, mid, |outcome| record(fills, attribution, outcome))
+        let results = &mut self.results;
+        self.markouts.on_mid(time_ns, mid, |outcome| results.take(outcome))
     }
 
     pub(crate) fn on_context(&mut self, time_ns: TimestampNs, context: &Context) {
@@ -158,16 +157,15 @@ impl<'a> Account<'a> {
         }
         let paid = self.ledger.on_funding(Mark::nearest(self.instrument, price)?, self.funding_rate)?;
         self.funding_payments.push(paid);
-        self.attribution.on_funding(micros_to_quote(paid));
-        let (fills, attribution) = (&mut self.fills, &mut self.attribution);
-        self.markouts.on_funding(due_ns, price * self.funding_rate, |outcome| record(fills, attribution, outcome))
+        let results = &mut self.results;
+        results.attribution.on_funding(paid);
+        self.markouts.on_funding(due_ns, price * self.funding_rate, |outcome| results.take(outcome))
     }
 
     pub(crate) fn on_fill(&mut self, time_ns: TimestampNs, order: &VenueOrder, fill: &VenueFill) -> Result<BookedFill> {
         let booked = self.ledger.on_fill(order.side, order.price, fill.size, fill.fee)?;
-        self.booked.push((order.side, order.price, fill.size, booked.fee));
         self.max_abs_position = self.max_abs_position.max(self.ledger.position().0.abs());
-        let sequence = self.fills.len() as u64;
+        let sequence = self.results.fills.len() as u64;
         let fee = micros_to_quote(booked.fee);
         let tracked = TrackedFill {
             sequence,
@@ -179,11 +177,16 @@ impl<'a> Account<'a> {
             mid_at_placement: order.mid_at_placement,
             fee_per_contract: fee / self.instrument.lots_to_f64(fill.size),
             volatility: self.volatility.value(),
+            level: order.level,
+            regime: self.volatility.regime(),
+            // By the venue's time of the fill: news of a fill from before the cancel may be slow, which is no race.
+            is_cancel_race: order.cancel_sent_ns.is_some_and(|sent_ns| fill.exchange_time_ns >= sent_ns),
         };
-        let (fills, attribution) = (&mut self.fills, &mut self.attribution);
-        let mid_at_fill = self.markouts.on_fill(tracked, |outcome| record(fills, attribution, outcome))?;
-        self.attribution.on_fill(tracked.side, tracked.price, tracked.size, tracked.mid_at_placement, fee);
-        let fills = &mut self.fills;
+        let placed_at = Mark::nearest(self.instrument, order.mid_at_placement)?;
+        let results = &mut self.results;
+        let mid_at_fill = self.markouts.on_fill(tracked, |outcome| results.take(outcome))?;
+        results.on_fill(order, fill.size, placed_at, booked.fee);
+        let fills = &mut results.fills;
         fills.time_ns.push(time_ns);
         fills.exchange_time_ns.push(fill.exchange_time_ns);
         fills.placed_ns.push(order.sent_ns);
@@ -196,6 +199,10 @@ impl<'a> Account<'a> {
         fills.mid_at_placement.push(tracked.mid_at_placement);
         fills.mid_at_fill.push(mid_at_fill);
         fills.depth_bps.push(tracked.depth_bps());
+        fills.level.push(tracked.level);
+        fills.age_s.push(tracked.age_s());
+        fills.regime.push(tracked.regime.index() as u8);
+        fills.is_cancel_race.push(tracked.is_cancel_race);
         fills.position.push(self.instrument.lots_to_f64(self.ledger.position()));
         let expected = order.predictions.before(fill.exchange_time_ns);
         fills.expected_edge_bps.push(expected.map_or(f64::NAN, |prediction| prediction.expected_edge_bps));
@@ -207,9 +214,9 @@ impl<'a> Account<'a> {
         Ok(BookedFill { sequence, side: tracked.side, price: tracked.price, size: tracked.size, fee })
     }
 
-    fn sample(&mut self, time_ns: TimestampNs) -> Result<()> {
-        let mark = Mark::nearest(self.instrument, self.mid)?;
-        let split = self.attribution.split(self.mid);
+    fn sample(&mut self, time_ns: TimestampNs) {
+        let mark = self.results.mark;
+        let split = self.results.attribution.split(mark);
         let equity = &mut self.equity;
         equity.time_ns.push(time_ns);
         equity.mid_price.push(self.mid);
@@ -217,56 +224,56 @@ impl<'a> Account<'a> {
         equity.profit_usd.push(self.ledger.profit(mark));
         equity.realized_usd.push(micros_to_quote(self.ledger.realized()));
         equity.unrealized_usd.push(self.ledger.unrealized(mark));
-        equity.spread_capture_usd.push(split.spread_capture);
-        equity.adverse_selection_usd.push(split.adverse_selection);
-        equity.inventory_usd.push(split.inventory);
-        equity.fees_usd.push(split.fees);
-        equity.funding_usd.push(split.funding);
-        Ok(())
+        equity.spread_capture_usd.push(half_micros_to_quote(split.spread_capture));
+        equity.adverse_selection_usd.push(half_micros_to_quote(split.adverse_selection));
+        equity.inventory_usd.push(half_micros_to_quote(split.inventory));
+        equity.fees_usd.push(half_micros_to_quote(split.fees));
+        equity.funding_usd.push(half_micros_to_quote(split.funding));
     }
 
     /// Closes the account at the data's end.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::Conservation`] when books, fills, payments, the venue's position and the split of
+    /// the profit do not agree to the last half micro: then no figure of the run can be trusted.
     pub(crate) fn finish(
         mut self,
         end_ns: TimestampNs,
         venue_position: Lots,
     ) -> Result<(FillColumns, EquityColumns, Summary)> {
-        let (fills, attribution) = (&mut self.fills, &mut self.attribution);
-        let left_out = self.markouts.finish(end_ns, |outcome| record(fills, attribution, outcome))?;
+        let results = &mut self.results;
+        let left_out = self.markouts.finish(end_ns, |outcome| results.take(outcome))?;
         // Without a single mid nothing was ever placed: any mark values an empty position at nothing.
-        let mark = if self.mid > 0.0 {
-            self.sample(end_ns)?;
-            Mark::nearest(self.instrument, self.mid)?
-        } else {
-            Mark(0)
-        };
-        let ledger = &self.ledger;
-        let split = self.attribution.split(self.mid);
-        let pnl_usd = ledger.profit(mark);
-        let conservation = ledger
-            .check_conservation(self.booked.iter().copied(), self.funding_payments.iter().copied(), mark)
-            .and_then(|()| {
-                let (books, expected) = (i128::from(ledger.position().0), i128::from(venue_position.0));
-                if books == expected { Ok(()) } else { Err(ConservationError { law: Law::Position, books, expected }) }
-            });
+        if self.mid > 0.0 {
+            self.sample(end_ns);
+        }
+        let (ledger, mark) = (&self.ledger, self.results.mark);
+        let booked = self.results.booked.iter().map(|(fill, _)| *fill);
+        ledger.check_conservation(booked, self.funding_payments.iter().copied(), mark)?;
+        self.results.attribution.check_conservation(ledger, mark)?;
+        let (books, expected) = (i128::from(ledger.position().0), i128::from(venue_position.0));
+        if books != expected {
+            return Err(ConservationError { law: Law::Position, books, expected }.into());
+        }
         let contracts = |lots: i64| self.instrument.lots_to_f64(Lots(lots));
-        let fills = &self.fills;
+        let fills = &self.results.fills;
         let summary = Summary {
             fills: fills.len() as u64,
             buy_fills: ledger.fills(Side::Buy),
             sell_fills: ledger.fills(Side::Sell),
             volume_usd: half_micros_to_quote(2 * ledger.volume()),
-            pnl_usd,
+            pnl_usd: ledger.profit(mark),
             fees_usd: micros_to_quote(ledger.fees()),
             funding_usd: micros_to_quote(ledger.funding()),
             realized_usd: micros_to_quote(ledger.realized()),
             unrealized_usd: ledger.unrealized(mark),
-            split,
+            split: self.results.attribution.split(mark),
             edge_bps: default_edge(fills),
             expected_edge_bps: fills.expected_edge(),
             markout_bps: std::array::from_fn(|horizon| fills.weighted_mean(&fills.markout_bps, horizon)),
             left_out,
             adverse_share: adverse_share(fills),
+            breakdown: self.results.breakdown,
             max_abs_position: contracts(self.max_abs_position),
             final_position: contracts(ledger.position().0),
             quote_cycles: 0,
@@ -280,22 +287,132 @@ impl<'a> Account<'a> {
             orders_canceled: 0,
             orders_rejected: 0,
             span_ns: (end_ns, end_ns),
-            conservation,
-            split_gap_usd: (split.total() - pnl_usd).abs(),
         };
-        Ok((self.fills, self.equity, summary))
+        Ok((self.results.fills, self.equity, summary))
     }
 }
 
-fn record(fills: &mut FillColumns, attribution: &mut Attribution, outcome: &Outcome) {
-    let row = outcome.fill.sequence as usize;
-    let cell = row * HORIZON_COUNT + outcome.horizon;
-    fills.adverse_selection_bps[cell] = outcome.adverse_selection_bps;
-    fills.edge_bps[cell] = outcome.edge_bps;
-    fills.markout_bps[cell] = outcome.markout_bps;
-    if outcome.horizon == DEFAULT_HORIZON {
-        fills.adverse[row] = i8::from(outcome.adverse);
-        let fill = &outcome.fill;
-        attribution.on_markout(fill.side, fill.size, fill.mid_at_placement, outcome.mid);
+/// What becomes of fills, in its three forms.
+#[derive(Debug)]
+struct Results {
+    fills: FillColumns,
+    attribution: Attribution,
+    breakdown: Breakdown,
+    /// By row of `fills`: what was booked, and the mid its order was placed at.
+    booked: Vec<((Side, Price, Lots, Micros), Mark)>,
+    /// The mid in force: an outcome that is due before the next mid is valued at this one.
+    mark: Mark,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self {
+            fills: FillColumns::default(),
+            attribution: Attribution::default(),
+            breakdown: Breakdown::default(),
+            booked: Vec::new(),
+            mark: Mark(0),
+        }
+    }
+}
+
+impl Results {
+    fn on_fill(&mut self, order: &VenueOrder, size: Lots, placed_at: Mark, fee: Micros) {
+        self.attribution.on_fill(order.side, order.price, size, placed_at, fee);
+        self.booked.push(((order.side, order.price, size, fee), placed_at));
+    }
+
+    fn take(&mut self, outcome: &Outcome) {
+        let row = outcome.fill.sequence as usize;
+        let cell = row * HORIZON_COUNT + outcome.horizon;
+        self.fills.adverse_selection_bps[cell] = outcome.adverse_selection_bps;
+        self.fills.edge_bps[cell] = outcome.edge_bps;
+        self.fills.markout_bps[cell] = outcome.markout_bps;
+        self.breakdown.on_outcome(outcome);
+        if outcome.horizon == DEFAULT_HORIZON {
+            self.fills.adverse[row] = i8::from(outcome.adverse);
+            let ((side, _, size, _), placed_at) = self.booked[row];
+            self.attribution.on_markout(side, size, placed_at, self.mark);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests stop where something is wrong")]
+mod tests {
+    use hypermm_core::error::Error;
+    use hypermm_core::types::OrderStatus;
+
+    use super::*;
+
+    const START: TimestampNs = 1_757_000_000_000_000_000;
+
+    fn order(cancel_sent_ns: Option<TimestampNs>) -> VenueOrder {
+        VenueOrder {
+            id: 1,
+            side: Side::Buy,
+            price: Price(999_900),
+            level: 3,
+            sent_ns: START,
+            cancel_sent_ns,
+            mid_at_placement: 10_000.0,
+            predictions: hypermm_core::outcomes::prediction::PredictionTrail::default(),
+            status: OrderStatus::Open,
+            known_remaining: Lots(0),
+        }
+    }
+
+    fn fill(exchange_time_ns: TimestampNs) -> VenueFill {
+        VenueFill { slot: 0, exchange_time_ns, trade_id: 7, size: Lots(100), fee: None }
+    }
+
+    /// An account with one fill of 100 lots, 2 s after placement.
+    fn account(instrument: &Instrument) -> Account<'_> {
+        let mut account = Account::new(instrument, &EngineConfig::default(), SECOND_NS).unwrap();
+        account.on_mid(START, 10_000.0).unwrap();
+        account.on_fill(START + 2 * SECOND_NS, &order(None), &fill(START + SECOND_NS)).unwrap();
+        account
+    }
+
+    fn broken(account: Account<'_>, venue_position: i64) -> String {
+        match account.finish(START + 100 * SECOND_NS, Lots(venue_position)) {
+            Err(Error::Conservation(detail)) => detail.field.into_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    // Kills: a check left out of a run, or one whose verdict is only noted: each kind of damage must end the run.
+    #[test]
+    fn a_run_whose_books_do_not_add_up_ends_in_an_error() {
+        let eth = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
+        assert!(account(&eth).finish(START + 100 * SECOND_NS, Lots(100)).is_ok());
+        assert_eq!(broken(account(&eth), 99), "conservation of position");
+        let mut damaged = account(&eth);
+        damaged.results.booked[0].0.2.0 += 1;
+        assert_eq!(broken(damaged, 100), "conservation of position");
+        let mut damaged = account(&eth);
+        damaged.funding_payments.push(1);
+        assert_eq!(broken(damaged, 100), "conservation of funding");
+        let mut damaged = account(&eth);
+        damaged.results.attribution.on_funding(1);
+        assert_eq!(broken(damaged, 100), "conservation of funding");
+        let mut damaged = account(&eth);
+        damaged.results.attribution.on_fill(Side::Sell, Price(1), Lots(1), Mark(1), 0);
+        assert_eq!(broken(damaged, 100), "conservation of split");
+    }
+
+    // Kills: news of the fill instead of the fill, or its acknowledgement, held against the cancel; the age from there.
+    #[test]
+    fn a_cancel_race_is_a_fill_at_the_venue_after_the_cancel_was_sent() {
+        let eth = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
+        let mut account = account(&eth);
+        for (cancel_after_ns, fill_after_ns) in [(10, 10), (11, 10), (9, 10)] {
+            let (cancel_ns, fill_ns) = (START + cancel_after_ns, START + fill_after_ns);
+            account.on_fill(START + 3 * SECOND_NS, &order(Some(cancel_ns)), &fill(fill_ns)).unwrap();
+        }
+        let fills = account.finish(START + 100 * SECOND_NS, Lots(400)).unwrap().0;
+        assert_eq!(fills.is_cancel_race, [false, true, false, true]);
+        assert_eq!(fills.age_s, [2.0, 3.0, 3.0, 3.0]);
+        assert_eq!((fills.level, fills.regime), (vec![3; 4], vec![1; 4]));
     }
 }

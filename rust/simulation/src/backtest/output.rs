@@ -1,7 +1,7 @@
 //! What a backtest answers: columns of fills, decisions and equity, and a summary.
 
 use hypermm_core::accounting::attribution::ProfitSplit;
-use hypermm_core::accounting::ledger::ConservationError;
+use hypermm_core::outcomes::breakdown::Breakdown;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT};
 use hypermm_core::pricing::decision::Decision;
 use hypermm_core::types::{QuoteStatus, TimestampNs};
@@ -34,6 +34,14 @@ pub struct FillColumns {
     pub mid_at_fill: Vec<f64>,
     /// Distance of the price from the mid at placement, bps.
     pub depth_bps: Vec<f64>,
+    /// Level of the ladder the order was placed for, 0 = best.
+    pub level: Vec<u8>,
+    /// Seconds from sending the order to hearing of the fill.
+    pub age_s: Vec<f64>,
+    /// Regime when we heard of the fill: 0 quiet, 1 normal, 2 volatile, 3 cascade.
+    pub regime: Vec<u8>,
+    /// The venue filled it after we had sent the cancel.
+    pub is_cancel_race: Vec<bool>,
     /// Position after the fill, contracts.
     pub position: Vec<f64>,
     /// Edge the last quote cycle before the fill expected, bps, comparable with edge at 10 s; NaN where none is known.
@@ -228,7 +236,7 @@ pub struct Summary {
     pub realized_usd: f64,
     /// Profit of the open position.
     pub unrealized_usd: f64,
-    /// Where the profit came from.
+    /// Where the profit came from, half micros; the parts add up to the profit exactly.
     pub split: ProfitSplit,
     /// Size-weighted edge at 10 s; `None` without a fill inside the horizon.
     pub edge_bps: Option<f64>,
@@ -240,6 +248,8 @@ pub struct Summary {
     pub left_out: [u64; HORIZON_COUNT],
     /// Share of fills adverse at 10 s, among those known.
     pub adverse_share: Option<f64>,
+    /// Outcomes by side, level, age, regime and cancel race.
+    pub breakdown: Breakdown,
     /// Largest |position|, contracts.
     pub max_abs_position: f64,
     /// Position at the end, contracts.
@@ -266,10 +276,6 @@ pub struct Summary {
     pub orders_rejected: u64,
     /// First and last receive time, ns.
     pub span_ns: (i64, i64),
-    /// The books held against all fills and payments, and against the venue's own position.
-    pub conservation: Result<(), ConservationError>,
-    /// |sum of the split − profit|, USD.
-    pub split_gap_usd: f64,
 }
 
 /// Everything a run answers.
