@@ -7,6 +7,7 @@ mod core_state;
 mod engine_storm;
 mod ladder_continuity;
 mod layering;
+mod matching_book;
 mod outcome_breakdown;
 mod price_grid;
 mod pricing_signs;

@@ -137,7 +137,7 @@ impl Ledger {
         if notional > MAX_NOTIONAL_MICROS || self.position.0.unsigned_abs() > (i64::MAX as u64) / 4 {
             return Err(invalid_input("size", size.0, "a value of at most 1e18 of quote currency", ""));
         }
-        let fee = stated_fee.unwrap_or(notional * self.fee_rate / RATE_SCALE);
+        let fee = stated_fee.unwrap_or_else(|| notional * self.fee_rate / RATE_SCALE);
         let signed = if side == Side::Buy { size.0 } else { -size.0 };
         let realized = self.move_position(signed, price);
         self.cash -= i128::from(signed) * i128::from(price.0) + fee;
@@ -238,7 +238,13 @@ impl Ledger {
     /// Profit of the open position at `mark`, quote currency.
     #[must_use]
     pub fn unrealized(&self, mark: Mark) -> f64 {
-        half_micros_to_quote(self.value(mark) - 2 * self.cost)
+        half_micros_to_quote(self.unrealized_half_micros(mark))
+    }
+
+    /// Profit of the open position at `mark`, exact half micros.
+    #[must_use]
+    pub fn unrealized_half_micros(&self, mark: Mark) -> i128 {
+        self.value(mark) - 2 * self.cost
     }
 
     /// Cash plus the position at `mark`, in exact half micros.

@@ -168,6 +168,8 @@ pub enum Refusal {
     Tick,
     /// The size is not positive.
     ZeroSize,
+    /// The size is larger than any the venue can count.
+    InvalidSize,
     /// The price is not positive.
     InvalidPrice,
     /// Below the minimum notional, and it does not close the whole position.
@@ -187,6 +189,8 @@ pub enum Refusal {
     NoImmediateMatch,
     /// Open interest is capped.
     OpenInterestCap,
+    /// The position would be larger than its margin tier allows at the leverage set.
+    MaxPosition,
     /// Farther than allowed from the reference price.
     PriceTooFar,
     /// Above the largest notional of an order.
@@ -214,6 +218,8 @@ pub enum Refusal {
     ScheduleCancel(ScheduleCancelRefusal),
     /// No such contract, or trading in it is over.
     UnknownAsset,
+    /// No such account.
+    UnknownAccount,
     /// Leverage out of range.
     InvalidLeverage,
     /// The margin mode cannot be changed while a position is open.
@@ -311,7 +317,8 @@ pub struct TradeLeg {
     pub realized: Micros,
 }
 
-/// A change of an order.
+/// A change of an order: accepted, made smaller by the venue, or dead, by a trade too. A trade that leaves something of
+/// the order is told by [`Trade`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderChange {
     /// Block time, ns.
@@ -351,7 +358,7 @@ pub struct FundingPayment {
 pub enum VenueEvent {
     /// A trade.
     Trade(Trade),
-    /// A change of an order other than by a trade.
+    /// A change of an order.
     Order(OrderChange),
     /// A funding payment.
     Funding(FundingPayment),
@@ -363,5 +370,20 @@ pub enum VenueEvent {
         account: AccountId,
         /// Contract; `None` is all cross positions.
         asset: Option<AssetId>,
+    },
+    /// The backstop took a position over with its margin, off the book.
+    Backstop {
+        /// Time, ns.
+        time_ns: TimestampNs,
+        /// Account that lost it.
+        account: AccountId,
+        /// Contract.
+        asset: AssetId,
+        /// The position it had, + = long.
+        position: Lots,
+        /// Price it went over at: the mark, down to a whole unit.
+        price: Price,
+        /// Profit of the account from it, before the rest of its margin went too.
+        realized: Micros,
     },
 }
