@@ -50,6 +50,7 @@ impl Refusal {
             Self::TooManyRequests { .. }
                 | Self::ScheduleCancel(_)
                 | Self::UnknownAccount
+                | Self::Expired
                 | Self::InvalidLeverage
                 | Self::LeverageTypeWithPosition
                 | Self::LeverageMargin
@@ -91,6 +92,7 @@ impl Refusal {
                 dollars(*volume)
             ),
             Self::ScheduleCancel(reason) => reason.text(),
+            Self::Expired => "Action already expired".into(),
             Self::UnknownAsset => "Trading is halted.".into(),
             Self::UnknownAccount => "Must deposit before performing actions.".into(),
             Self::InvalidLeverage => "Invalid leverage value".into(),
