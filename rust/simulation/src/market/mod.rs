@@ -1,4 +1,7 @@
 //! What a market did: recordings as columns, and sessions made of random numbers.
 
+pub mod agents;
+pub mod parameters;
+pub mod preset;
 pub mod recording;
 pub mod session;
