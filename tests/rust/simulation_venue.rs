@@ -95,6 +95,7 @@ fn hear_all(venue: &mut RecordedVenue<'_, Always>, until_ms: i64) -> Vec<(i64, S
         let text = match notice {
             Notice::Status(slot, status) => format!("{} {status:?}", venue.order(slot).id),
             Notice::Fill(fill) => format!("{} fill {} by {}", venue.order(fill.slot).id, fill.size.0, fill.trade_id),
+            Notice::Funding { .. } => "funding".to_owned(),
         };
         heard.push(((time_ns - T0) / MS, text));
     }

@@ -182,9 +182,14 @@ impl Ledger {
             .and_then(|doubled| doubled.checked_mul(scaled_rate))
             .map(|product| product / (2 * RATE_SCALE))
             .ok_or_else(|| invalid_input("mark_price", mark.0, "a position value of at most 1e18", ""))?;
+        self.on_funding_payment(paid);
+        Ok(paid)
+    }
+
+    /// Books a funding payment the venue stated, + = paid.
+    pub fn on_funding_payment(&mut self, paid: Micros) {
         self.cash -= paid;
         self.funding += paid;
-        Ok(paid)
     }
 
     /// Signed position.

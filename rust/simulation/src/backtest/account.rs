@@ -46,11 +46,18 @@ pub(crate) struct Account<'a> {
     funding_rate: f64,
     funding_price: f64,
     next_settlement_ns: TimestampNs,
+    venue_settles: bool,
     max_abs_position: i64,
 }
 
 impl<'a> Account<'a> {
-    pub(crate) fn new(instrument: &'a Instrument, config: &EngineConfig, sample_ns: i64) -> Result<Self> {
+    /// Empty books. Where the venue settles funding itself, contexts only inform.
+    pub(crate) fn new(
+        instrument: &'a Instrument,
+        config: &EngineConfig,
+        sample_ns: i64,
+        venue_settles: bool,
+    ) -> Result<Self> {
         Ok(Self {
             instrument,
             ledger: Ledger::new(config.maker_fee_bps)?,
@@ -67,6 +74,7 @@ impl<'a> Account<'a> {
             funding_rate: 0.0,
             funding_price: 0.0,
             next_settlement_ns: NEVER,
+            venue_settles,
             max_abs_position: 0,
         })
     }
@@ -131,6 +139,9 @@ impl<'a> Account<'a> {
         if let Some(price) = context.oracle_price.or(context.mark_price) {
             self.funding_price = price;
         }
+        if self.venue_settles {
+            return;
+        }
         if let Some(rate) = context.funding_rate {
             self.funding_rate = rate;
             if self.next_settlement_ns == NEVER {
@@ -156,10 +167,20 @@ impl<'a> Account<'a> {
             return Ok(());
         }
         let paid = self.ledger.on_funding(Mark::nearest(self.instrument, price)?, self.funding_rate)?;
+        self.after_funding(due_ns, paid, price * self.funding_rate)
+    }
+
+    /// Books a payment of a venue that settles our account itself.
+    pub(crate) fn on_funding(&mut self, time_ns: TimestampNs, paid: Micros, per_contract: f64) -> Result<()> {
+        self.ledger.on_funding_payment(paid);
+        self.after_funding(time_ns, paid, per_contract)
+    }
+
+    fn after_funding(&mut self, time_ns: TimestampNs, paid: Micros, per_contract: f64) -> Result<()> {
         self.funding_payments.push(paid);
         let results = &mut self.results;
         results.attribution.on_funding(paid);
-        self.markouts.on_funding(due_ns, price * self.funding_rate, |outcome| results.take(outcome))
+        self.markouts.on_funding(time_ns, per_contract, |outcome| results.take(outcome))
     }
 
     pub(crate) fn on_fill(&mut self, time_ns: TimestampNs, order: &VenueOrder, fill: &VenueFill) -> Result<BookedFill> {
@@ -368,7 +389,7 @@ mod tests {
 
     /// An account with one fill of 100 lots, 2 s after placement.
     fn account(instrument: &Instrument) -> Account<'_> {
-        let mut account = Account::new(instrument, &EngineConfig::default(), SECOND_NS).unwrap();
+        let mut account = Account::new(instrument, &EngineConfig::default(), SECOND_NS, false).unwrap();
         account.on_mid(START, 10_000.0).unwrap();
         account.on_fill(START + 2 * SECOND_NS, &order(None), &fill(START + SECOND_NS)).unwrap();
         account

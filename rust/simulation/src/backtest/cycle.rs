@@ -51,7 +51,7 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
             config,
             cycle_ns,
             venue,
-            account: Account::new(instrument, config, equity_sample_ns)?,
+            account: Account::new(instrument, config, equity_sample_ns, V::SETTLES_FUNDING)?,
             reconciler: Reconciler::default(),
             decision: Decision::default(),
             decisions: log_decisions
@@ -93,6 +93,7 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
         while let Some((told_ns, notice)) = self.venue.next_notice(until_ns) {
             let time_ns = told_ns.min(now_ns);
             match notice {
+                Notice::Funding { paid, per_contract } => self.account.on_funding(time_ns, paid, per_contract)?,
                 Notice::Status(slot, status) => {
                     // An acknowledgement overtaken by our own cancel is no news.
                     if self.venue.order(slot).status == status {

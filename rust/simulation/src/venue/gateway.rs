@@ -69,6 +69,13 @@ pub enum Notice {
     Status(usize, OrderStatus),
     /// A fill.
     Fill(VenueFill),
+    /// A funding payment, where the venue settles our account itself.
+    Funding {
+        /// What we paid, micros, negative = received.
+        paid: Micros,
+        /// What one long contract paid, quote currency.
+        per_contract: f64,
+    },
 }
 
 /// Requests sent and refused so far.
@@ -84,6 +91,9 @@ pub struct RequestCounts {
 
 /// Places and cancels our orders and says what became of them.
 pub trait OrderGateway {
+    /// Whether the venue settles our funding itself; else the account does by the contexts it sees.
+    const SETTLES_FUNDING: bool = false;
+
     /// Sends a post-only order; answers its slot.
     fn place(&mut self, now_ns: TimestampNs, placement: &Placement) -> usize;
 
@@ -167,6 +177,13 @@ impl<T> OrderSlots<T> {
         slot
     }
 
+    /// An order the venue sent in our name, as a liquidation is: it rests nowhere and only fills.
+    pub fn adopt(&mut self, now_ns: TimestampNs, placement: &Placement, beside: T) -> usize {
+        let slot = self.open(now_ns, placement, beside);
+        self.counts.placed -= 1;
+        slot
+    }
+
     /// A cancel of ours is on its way.
     pub fn cancel(&mut self, now_ns: TimestampNs, slot: usize) {
         let order = &mut self.slots[slot].0;
@@ -229,10 +246,11 @@ impl<T> OrderSlots<T> {
         }
     }
 
-    /// Brings what we know of an order up to date; true when that was its end.
+    /// Brings what we know of an order up to date.
     #[inline]
-    pub fn hear(&mut self, notice: &Notice) -> bool {
+    pub fn hear(&mut self, notice: &Notice) {
         let (slot, is_over) = match *notice {
+            Notice::Funding { .. } => return,
             Notice::Status(slot, status) => {
                 let order = &mut self.slots[slot].0;
                 // An order being cancelled stays so when its late acknowledgement comes.
@@ -256,6 +274,5 @@ impl<T> OrderSlots<T> {
             }
             self.free.push(slot);
         }
-        is_over
     }
 }
