@@ -24,3 +24,4 @@ mod simulation_replay;
 mod simulation_session;
 mod simulation_venue;
 mod venue_blocks;
+mod venue_feed;

@@ -1,99 +1,310 @@
-//! Time at the matching venue: blocks, and what waits for them.
+//! Time at the matching venue: blocks, what waits for them, and what comes back.
+//!
+//! A request sent now reaches the mempool after the order latency. The mempool holds it back by its class: post-only
+//! orders and settings not at all, cancels and taking orders as set. The first block at or after arrival + hold
+//! executes it. Within a block the class decides the turn (post-only, cancels, taking), within a class the time of
+//! arrival + hold; a batch has the class of its last action to come, so one taking order holds back a whole batch.
+//!
+//! An account is one connection: its requests never overtake each other on their way to the mempool, and neither do
+//! its answers or its notices on their way back. The mempool may let a post-only order overtake a taking one.
+//!
+//! Background actions have no latency: they are taken to arrive one by one, evenly, since the block before. Nothing
+//! that an account sends changes the time of a block or the delay of another's message. Buffers are reused; after the
+//! first minutes nothing allocates.
 
-use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::error::{Result, invalid_input, time_order};
 use hypermm_core::types::TimestampNs;
 
-use super::latency::{LatencyDraws, LatencyLaw, LatencyStream};
+use super::block_clock::{Block, BlockClock, BlockClockSettings};
+use super::connections::{Connections, ReceivedAnswer, ReceivedNotice, RequestId};
+use super::latency::LatencyModel;
+use super::matching::exchange::Exchange;
+use super::matching::order::{AccountId, Action, ActionClass, Answer, Refusal, VenueEvent};
 
-/// How far blocks lie apart.
+const MAX_HOLD_NS: i64 = 10_000_000_000;
+/// An action that comes too late counts as so many requests (protocol sheet, 2.6).
+const EXPIRED_COST: u64 = 5;
+
+/// Time around the exchange.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BlockClockSettings {
-    /// Time of block 0, ns.
-    pub start_ns: TimestampNs,
-    /// Law of the time from one block to the next.
-    pub interval: LatencyLaw,
-    /// Least time between blocks, ns, above 0.
-    pub minimum_ns: i64,
-    /// Largest time between blocks, ns.
-    pub maximum_ns: i64,
+pub struct BlockSettings {
+    /// Blocks.
+    pub clock: BlockClockSettings,
+    /// Messages.
+    pub latency: LatencyModel,
+    /// How long the mempool holds cancels back, ns, 0 to 10 s.
+    pub cancel_hold_ns: i64,
+    /// How long it holds batches back that can take, ns, 0 to 10 s.
+    pub taking_hold_ns: i64,
 }
 
-impl Default for BlockClockSettings {
-    /// Spacing as measured in 2026 (protocol sheet, 7.2 and 10.4): median 68–70 ms, 45 to 156 ms. The shape is that of
-    /// 999 intervals of 2025-10-27: ln(interval − 45 ms) has a deviation of about 0.7, neighbors are uncorrelated
-    /// (−0.04). Block 0 is at time 0.
+impl Default for BlockSettings {
+    /// Fast cancels, which are not held back; 300 ms for taking orders, the difference of the measured medians of IOC
+    /// and post-only orders (0.80 s and 0.48–0.53 s; protocol sheet, 10.3, whose slope of the priority fee says 360).
+    /// Cancels without the fast flag are held back 300 ms too.
     fn default() -> Self {
         Self {
-            start_ns: 0,
-            interval: LatencyLaw::Lognormal { median_ns: 69_000_000, deviation: 0.7, floor_ns: 45_000_000 },
-            minimum_ns: 45_000_000,
-            maximum_ns: 156_000_000,
+            clock: BlockClockSettings::default(),
+            latency: LatencyModel::default(),
+            cancel_hold_ns: 0,
+            taking_hold_ns: 300_000_000,
         }
     }
 }
 
-impl BlockClockSettings {
-    /// Checks the law and its bounds.
+impl BlockSettings {
+    /// Checks every setting.
     ///
     /// # Errors
     /// [`hypermm_core::error::Error::InvalidInput`] naming the setting.
     pub fn validate(&self) -> Result<()> {
-        self.interval.validate("clock.interval")?;
-        if self.start_ns < 0 {
-            return Err(invalid_input("clock.start_ns", self.start_ns, "0 or later", ""));
-        }
-        if self.minimum_ns <= 0 {
-            return Err(invalid_input("clock.minimum_ns", self.minimum_ns, "above 0 ns", "45 ms is 45000000"));
-        }
-        if self.maximum_ns < self.minimum_ns {
-            let expected = format!("at least the minimum, {}", self.minimum_ns);
-            return Err(invalid_input("clock.maximum_ns", self.maximum_ns, expected, ""));
+        self.clock.validate()?;
+        self.latency.validate()?;
+        for (field, value) in [("cancel_hold_ns", self.cancel_hold_ns), ("taking_hold_ns", self.taking_hold_ns)] {
+            if !(0..=MAX_HOLD_NS).contains(&value) {
+                return Err(invalid_input(field, value, "0 to 10000000000 ns", "300 ms is 300000000"));
+            }
         }
         Ok(())
     }
 }
 
-/// A block's place and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Counted from 0.
-    pub number: u64,
-    /// Its time, ns: that of everything it does.
-    pub time_ns: TimestampNs,
+#[derive(Debug)]
+struct Request {
+    id: RequestId,
+    /// Place of its connection, and its number on it.
+    connection: usize,
+    number: u64,
+    class: ActionClass,
+    effective_ns: TimestampNs,
+    expires_after_ns: TimestampNs,
+    actions: Vec<Action>,
 }
 
-/// Times of the blocks, which follow from seed and number alone.
-#[derive(Clone, Debug)]
-pub struct BlockClock {
-    settings: BlockClockSettings,
-    draws: LatencyDraws,
-    next: Block,
+/// Who takes a turn: a place in the due requests or in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Background(usize),
+    Request(RequestId, usize),
 }
 
-impl BlockClock {
-    /// A clock that stands before block 0.
+/// The exchange behind its mempool and its network.
+#[derive(Debug)]
+pub struct BlockVenue {
+    exchange: Exchange,
+    hold_ns: [i64; 3],
+    clock: BlockClock,
+    last_block_ns: TimestampNs,
+    connections: Connections,
+    next_request: u64,
+    waiting: Vec<Request>,
+    due: Vec<Request>,
+    turns: Vec<(ActionClass, TimestampNs, Turn)>,
+    /// Buffers of requests that are done.
+    free: Vec<Vec<Action>>,
+}
+
+impl BlockVenue {
+    /// Nobody is connected and no block has come. Block times and delays follow from `seed`.
     ///
     /// # Errors
-    /// As [`BlockClockSettings::validate`].
-    pub fn new(settings: BlockClockSettings, seed: u64) -> Result<Self> {
+    /// As [`BlockSettings::validate`].
+    pub fn new(exchange: Exchange, settings: BlockSettings, seed: u64) -> Result<Self> {
         settings.validate()?;
-        let next = Block { number: 0, time_ns: settings.start_ns };
-        Ok(Self { settings, draws: LatencyDraws::new(seed), next })
+        let hold_ns = [0, settings.cancel_hold_ns, settings.taking_hold_ns];
+        let clock = BlockClock::new(settings.clock, seed)?;
+        Ok(Self {
+            exchange,
+            hold_ns,
+            last_block_ns: clock.next().time_ns,
+            clock,
+            connections: Connections::new(settings.latency, seed),
+            next_request: 1,
+            waiting: Vec::with_capacity(64),
+            due: Vec::with_capacity(64),
+            turns: Vec::with_capacity(256),
+            free: Vec::with_capacity(64),
+        })
+    }
+
+    /// The exchange.
+    #[must_use]
+    pub const fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// From now on `account` hears of its orders, fills, funding and liquidations. Sending a request connects too.
+    pub fn connect(&mut self, account: AccountId) {
+        self.connections.connect(account);
+    }
+
+    /// Sends a batch. Its actions are answered one by one, all at one time. A block later than `expires_after_ns`
+    /// refuses it whole.
+    ///
+    /// # Errors
+    /// An empty batch; a time before the last block, whose turn is over.
+    pub fn submit(
+        &mut self,
+        now_ns: TimestampNs,
+        account: AccountId,
+        actions: &[Action],
+        expires_after_ns: Option<TimestampNs>,
+    ) -> Result<RequestId> {
+        let Some(class) = actions.iter().map(Action::class).max() else {
+            return Err(invalid_input("actions", "none", "at least one action", "the venue refuses empty batches"));
+        };
+        if now_ns < self.last_block_ns {
+            let expected = format!("at least {}, the time of the last block", self.last_block_ns);
+            return Err(time_order("now_ns", now_ns, expected, "run blocks only up to the time of what is sent next"));
+        }
+        let connection = self.connections.connect(account);
+        let (number, arrival_ns) = self.connections.send(connection, now_ns);
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let mut copy = self.free.pop().unwrap_or_default();
+        copy.extend_from_slice(actions);
+        self.waiting.push(Request {
+            id,
+            connection,
+            number,
+            class,
+            effective_ns: arrival_ns.saturating_add(self.hold_ns[class as usize]),
+            expires_after_ns: expires_after_ns.unwrap_or(TimestampNs::MAX),
+            actions: copy,
+        });
+        Ok(id)
     }
 
     /// The block to come.
     #[inline]
     #[must_use]
-    pub const fn next(&self) -> Block {
-        self.next
+    pub const fn next_block(&self) -> Block {
+        self.clock.next()
     }
 
-    /// The block to come, which has come.
-    pub fn advance(&mut self) -> Block {
-        let block = self.next;
-        let drawn_ns = self.settings.interval.delay_ns(&mut self.draws, LatencyStream::Block, block.number);
-        let interval_ns = drawn_ns.clamp(self.settings.minimum_ns, self.settings.maximum_ns);
-        self.next = Block { number: block.number + 1, time_ns: block.time_ns + interval_ns };
+    /// What the venue does of itself in the block to come, ahead of all requests: reference prices, liquidations,
+    /// funding. `act` gets the exchange, the block's time and where events go.
+    pub fn act<T>(
+        &mut self,
+        act: impl FnOnce(&mut Exchange, TimestampNs, &mut dyn FnMut(&VenueEvent)) -> T,
+        sink: &mut impl FnMut(&VenueEvent),
+    ) -> T {
+        let (block, connections) = (self.clock.next(), &mut self.connections);
+        act(&mut self.exchange, block.time_ns, &mut |event| {
+            connections.notify(block, event);
+            sink(event);
+        })
+    }
+
+    /// Runs the block to come: dead-man switches, then all that is due and what the background does in it, by turns.
+    /// `sink` sees every event at once, as the venue does; who acts in the background learns the names of its orders
+    /// there.
+    pub fn run_block(&mut self, background: &[(AccountId, Action)], sink: &mut impl FnMut(&VenueEvent)) -> Block {
+        let block = self.clock.advance();
+        self.order_turns(block, background);
+        let (exchange, connections) = (&mut self.exchange, &mut self.connections);
+        exchange.fire_due_cancels(block.time_ns, &mut |event| {
+            connections.notify(block, event);
+            sink(event);
+        });
+        for (_, _, turn) in &self.turns {
+            match *turn {
+                Turn::Background(place) => {
+                    let (account, action) = &background[place];
+                    execute(exchange, connections, block, *account, action, sink);
+                }
+                Turn::Request(_, place) => carry_out(exchange, connections, block, &self.due[place], sink),
+            }
+        }
+        for mut request in self.due.drain(..) {
+            request.actions.clear();
+            self.free.push(request.actions);
+        }
+        self.last_block_ns = block.time_ns;
         block
+    }
+
+    /// Moves the due requests out of the mempool and sorts the turns of the block.
+    fn order_turns(&mut self, block: Block, background: &[(AccountId, Action)]) {
+        self.turns.clear();
+        let mut place = 0;
+        while let Some(request) = self.waiting.get(place) {
+            if request.effective_ns > block.time_ns {
+                place += 1;
+                continue;
+            }
+            self.turns.push((request.class, request.effective_ns, Turn::Request(request.id, self.due.len())));
+            self.due.push(self.waiting.swap_remove(place));
+        }
+        let since_last_ns = block.time_ns - self.last_block_ns;
+        let parts = background.len() as i64 + 1;
+        self.turns.extend(background.iter().enumerate().map(|(place, (_, action))| {
+            let arrival_ns = self.last_block_ns + since_last_ns / parts * (place as i64 + 1);
+            (action.class(), arrival_ns, Turn::Background(place))
+        }));
+        self.turns.sort_unstable();
+    }
+
+    /// When the next answer is heard.
+    #[must_use]
+    pub fn next_answer_ns(&self) -> Option<TimestampNs> {
+        self.connections.next_answer().map(|(time_ns, _)| time_ns)
+    }
+
+    /// The next answer heard by `until_ns`; at one time, that of the account that connected first.
+    pub fn next_answer(&mut self, until_ns: TimestampNs) -> Option<ReceivedAnswer> {
+        let (_, place) = self.connections.next_answer().filter(|(time_ns, _)| *time_ns <= until_ns)?;
+        self.connections.take_answer(place)
+    }
+
+    /// When the next notice is heard.
+    #[must_use]
+    pub fn next_notice_ns(&self) -> Option<TimestampNs> {
+        self.connections.next_notice().map(|(time_ns, _)| time_ns)
+    }
+
+    /// The next notice heard by `until_ns`; at one time, that of the account that connected first.
+    pub fn next_notice(&mut self, until_ns: TimestampNs) -> Option<ReceivedNotice> {
+        let (_, place) = self.connections.next_notice().filter(|(time_ns, _)| *time_ns <= until_ns)?;
+        self.connections.take_notice(place)
+    }
+}
+
+fn execute(
+    exchange: &mut Exchange,
+    connections: &mut Connections,
+    block: Block,
+    account: AccountId,
+    action: &Action,
+    sink: &mut impl FnMut(&VenueEvent),
+) -> Answer {
+    exchange.execute(block.time_ns, account, action, &mut |event| {
+        connections.notify(block, event);
+        sink(event);
+    })
+}
+
+/// Executes a batch, unless it comes too late, and sends its answers.
+fn carry_out(
+    exchange: &mut Exchange,
+    connections: &mut Connections,
+    block: Block,
+    request: &Request,
+    sink: &mut impl FnMut(&VenueEvent),
+) {
+    let account = connections.account(request.connection);
+    let time_ns = connections.answer_ns(request.connection, request.number, block);
+    let is_expired = block.time_ns > request.expires_after_ns;
+    if is_expired {
+        exchange.charge_requests(account, EXPIRED_COST * request.actions.len() as u64);
+    }
+    for (index, action) in request.actions.iter().enumerate() {
+        let answer = if is_expired {
+            Answer::Refused { reason: Refusal::Expired, order_id: None }
+        } else {
+            execute(exchange, connections, block, account, action, sink)
+        };
+        let heard = ReceivedAnswer { time_ns, account, request: request.id, index, answer };
+        connections.answer(request.connection, heard);
     }
 }

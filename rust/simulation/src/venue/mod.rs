@@ -1,6 +1,9 @@
 //! Venues that carry out our orders: one over recorded prints, one that matches.
 
+pub mod block_clock;
 pub mod blocks;
+pub mod connections;
+pub mod feed;
 pub mod fees;
 pub mod fill_models;
 pub mod gateway;
