@@ -10,7 +10,8 @@
         ├── SnapshotError(ValueError)           snapshot bytes damaged, foreign or of another version
         ├── EngineBusyError(RuntimeError)       the object is in use by another call; nothing waited, nothing happened
         ├── RecordingError(ValueError)          a recording: file, column or row missing or corrupt; has ``row``
-        ├── UnknownCoinError(LookupError)       a coin that is not there
+        ├── UnknownCoinError(LookupError)       a coin that is not there, or no longer trades
+        ├── WireError(ValueError)               a frame or answer of the venue that cannot be read; has ``channel``
         ├── MissingDependencyError(ImportError) an extra that is not installed
         └── InternalError(RuntimeError)         a bug in hypermm, caught before it could abort the process
 
@@ -30,6 +31,7 @@ __all__ = [
     "SnapshotError",
     "TimeOrderError",
     "UnknownCoinError",
+    "WireError",
 ]
 
 
@@ -108,7 +110,32 @@ class RecordingError(HypermmError, ValueError):
 
 
 class UnknownCoinError(HypermmError, LookupError):
-    """The recording, the instruments file or the venue does not know the coin."""
+    """The recording, the instruments file or the venue does not know the coin, or the venue has delisted it."""
+
+
+class WireError(HypermmError, ValueError):
+    """What the venue sent is unreadable, or says what cannot be; nothing of it was applied.
+
+    Args:
+        channel: The websocket channel or request it came on, or "".
+    """
+
+    channel: str
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        channel: str = "",
+        field: str = "",
+        value: object = "",
+        expected: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, field=field, value=value, expected=expected, hint=hint)
+        self.channel = channel
+        if channel and not message:
+            self.args = (f"{channel}: {self.args[0]}",)
 
 
 class MissingDependencyError(HypermmError, ImportError):

@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _beside(name: str) -> Path:
+def beside(name: str) -> Path:
+    """A folder of the recordings; skips the test where it is absent."""
     for folder in (ROOT.parent, ROOT.parent.parent):
         path = folder / "shared" / "data" / name
         if path.exists():
@@ -20,10 +21,10 @@ def _beside(name: str) -> Path:
 @pytest.fixture(scope="session")
 def real_recordings() -> Path:
     """Folder of the recorded half hour of four coins; skips where it is absent."""
-    return _beside("hyperliquid-2025-09-04")
+    return beside("hyperliquid-2025-09-04")
 
 
 @pytest.fixture(scope="session")
 def real_frames() -> Path:
     """Folder of captured venue payloads; skips where it is absent."""
-    return _beside("frames")
+    return beside("frames")
