@@ -121,7 +121,7 @@ def best_update(data: wire.Bbo) -> BestUpdate:
     try:
         bid, ask = data.bbo
     except ValueError:
-        bid, ask = (data.bbo + [None, None])[:2]
+        bid, ask = [*data.bbo, None, None][:2]
     if bid is not None and ask is not None:
         return BestUpdate(data.coin, data.time * NS_PER_MS, bid.px, bid.sz, ask.px, ask.sz)
     empty = (None, None)
