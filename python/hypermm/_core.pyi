@@ -1395,10 +1395,10 @@ class BacktestResult:
         and ``wall_s`` are the only clocks.
 
         ``breakdown`` says where the edge comes from: ``breakdown[kind][group][horizon]`` with the kinds all, side,
-        level, age (<0.5s, 0.5-2s, 2-10s, 10-60s, >=60s), regime and cancel_race, groups without a fill that is 0.5 s old
-        left out, None where a horizon is over for no fill. Each cell has ``fills``, ``volume_usd``, the size-weighted ``depth_bps``,
-        ``adverse_selection_bps``, ``edge_bps`` and ``markout_bps`` (the latter two with standard errors
-        ``edge_error_bps`` and ``markout_error_bps``, None for one fill) and ``adverse_share``.
+        level, age (<0.5s, 0.5-2s, 2-10s, 10-60s, >=60s), regime and cancel_race; groups without a fill that is 0.5 s
+        old are left out, a horizon that is over for no fill is None. Each cell has ``fills``, ``volume_usd``, the
+        size-weighted ``depth_bps``, ``adverse_selection_bps``, ``edge_bps`` and ``markout_bps`` (the latter two with
+        standard errors ``edge_error_bps`` and ``markout_error_bps``, None for one fill) and ``adverse_share``.
         """
 
     def __eq__(self, other: object, /) -> bool: ...

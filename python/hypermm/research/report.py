@@ -23,6 +23,26 @@ if TYPE_CHECKING:
 
 __all__ = ["render_report", "write_report"]
 
+_KINDS = {
+    "all": "",
+    "side": "Our side",
+    "level": "Level at placement",
+    "age": "Age at the fill",
+    "regime": "Volatility regime",
+    "cancel_race": "Cancel race",
+}
+_NAMES = {
+    ("all", "all"): "all fills",
+    ("side", "buy"): "we bought",
+    ("side", "sell"): "we sold",
+    ("cancel_race", "no"): "no cancel under way",
+    ("cancel_race", "yes"): "after the cancel was sent",
+}
+_HORIZON = "10s"
+# A mean further than this many standard errors from zero, of no fewer fills, is colored: the rest may be chance.
+_CLEAR = 1.96
+_ENOUGH_FILLS = 10
+
 
 def write_report(view: RunView, path: Path) -> None:
     """Writes the page.
@@ -57,6 +77,8 @@ def render_report(view: RunView) -> str:
     return environment.from_string(template).render(
         view=view,
         cards=_cards(view),
+        by_group=_by_group(view.summary),
+        by_horizon=_by_horizon(view.summary),
         rows=[(name.replace("_", " "), _shown(value)) for name, value in _flat(view.summary)],
         settings=[(name, _shown(value)) for name, value in view.settings.items()],
         span=_span(view),
@@ -78,6 +100,8 @@ def _span(view: RunView) -> str:
 def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for name, value in summary.items():
+        if name == "breakdown":  # has tables of its own
+            continue
         if isinstance(value, dict):
             rows += [(f"{name} {key}", item) for key, item in value.items()]
         elif name.endswith("_ns") and isinstance(value, int):
@@ -114,6 +138,56 @@ def _cards(view: RunView) -> list[dict[str, str]]:
             f"of {get('quote_cycles', 0):,} quote cycles",
         ),
     ]
+
+
+def _by_group(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the table "Where the edge comes from", at 10 s; the first row of each kind names it."""
+    rows: list[dict[str, Any]] = []
+    for kind, groups in (summary.get("breakdown") or {}).items():
+        cells = {name: horizons[_HORIZON] for name, horizons in groups.items() if horizons[_HORIZON]}
+        for index, (name, cell) in enumerate(cells.items()):
+            shown = _age(name) if kind == "age" else _NAMES.get((kind, name), name)
+            rows.append({"kind": _KINDS[kind] if index == 0 else "", "first": index == 0, "name": shown, **_cell(cell)})
+    return rows
+
+
+def _age(name: str) -> str:
+    """An age class for readers: 2-10s becomes 2–10 s."""
+    return name.replace("s", " s").replace("-", "–").replace("<", "below ").replace(">=", "from ")
+
+
+def _by_horizon(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the table of all fills by horizon."""
+    horizons = (summary.get("breakdown") or {}).get("all", {}).get("all", {})
+    left_out = summary.get("left_out") or {}
+    return [
+        {"name": name.replace("s", " s"), "left_out": _shown(left_out.get(name)), **_cell(cell)}
+        for name, cell in horizons.items()
+        if cell
+    ]
+
+
+def _cell(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell of the breakdown as text, with its means colored where they are clear of zero."""
+    shown: dict[str, Any] = {
+        "fills": f"{cell['fills']:,}",
+        "volume": f"{cell['volume_usd']:,.0f}",
+        "depth": _signed(cell["depth_bps"]),
+        "adverse_selection": _signed(-cell["adverse_selection_bps"]),
+        "costs": _signed(cell["edge_bps"] + cell["adverse_selection_bps"] - cell["depth_bps"]),
+        "adverse_share": f"{100 * cell['adverse_share']:.0f} %",
+    }
+    for name in ("edge", "markout"):
+        mean, error = cell[f"{name}_bps"], cell[f"{name}_error_bps"]
+        clear = error is not None and cell["fills"] >= _ENOUGH_FILLS and abs(mean) > _CLEAR * error
+        shown[name] = _signed(mean)
+        shown[f"{name}_error"] = "" if error is None else f"± {error:.2f}"
+        shown[f"{name}_tone"] = "" if not clear else "good" if mean > 0 else "bad"
+    return shown
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # adding zero turns -0.0 into 0.0
 
 
 def _money(value: float | None) -> str:
