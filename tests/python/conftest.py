@@ -28,3 +28,9 @@ def real_recordings() -> Path:
 def real_frames() -> Path:
     """Folder of captured venue payloads; skips where it is absent."""
     return beside("frames")
+
+
+@pytest.fixture(scope="session")
+def old_fills() -> Path:
+    """Folder of the old bot's fills and edge records; skips where it is absent."""
+    return beside("hype-fills")

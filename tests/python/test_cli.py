@@ -15,6 +15,7 @@ from pyarrow import parquet
 import hypermm
 from hypermm.cli.root import run
 from hypermm.config import RunConfig
+from hypermm.exceptions import InternalError
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.write import write_recording
 from hypermm.research.evaluate import markout_curve, mid_path, profit_split
@@ -57,6 +58,13 @@ def test_backtest_prints_every_field_and_writes_fills_decisions_and_page(
     assert len(fills["price"]) == summary["fills"] == summary["buy_fills"] + summary["sell_fills"] > 10
     assert decisions.num_rows == summary["quote_cycles"]
     assert summary["two_sided_share"] > 0.9
+    assert set(summary["breakdown"]) == {"all", "side", "level", "age", "regime", "cancel_race"}
+    whole = summary["breakdown"]["all"]["all"]["10s"]
+    assert (whole["edge_bps"], whole["markout_bps"]) == pytest.approx(
+        (summary["edge_bps"], summary["markout_bps"]["10s"])
+    )
+    assert whole["adverse_share"] == pytest.approx(summary["adverse_share"])
+    assert {"level", "age_s", "regime", "is_cancel_race"} <= set(fills)
     volume = float(np.dot(fills["price"], fills["size"]))
     assert volume == pytest.approx(summary["volume_usd"])
     assert sum(fills["fee_usd"]) == pytest.approx(summary["fees_usd"])
@@ -321,3 +329,22 @@ def test_the_main_job_on_the_real_recording(
     assert summary["two_sided_share"] > 0.9
     cap = 10_000.0 / load_recording(real_recordings, coin).bid_prices[0, 0]
     assert summary["max_abs_position"] <= cap
+
+
+# Kills: books that do not add up told as a field among others, a result of theirs written, an exit code of 0 or of
+# wrong input. `make demo` is this command, so it fails too.
+@pytest.mark.parametrize("command", ["backtest", "demo"])
+def test_books_that_do_not_add_up_end_the_command(
+    command: str, session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise InternalError(field="conservation of cash", value=-3, expected="4", hint="a bug of hypermm")
+
+    monkeypatch.setattr(hypermm, "backtest", broken)
+    out = tmp_path / "out"
+    data = ["--data", str(session), "--coin", "ETH"] if command == "backtest" else ["--minutes", "1"]
+    assert run([command, *data, "--out", str(out), "--json"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "conservation of cash = -3: expected 4" in printed.err
+    assert not out.exists()

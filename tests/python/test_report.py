@@ -65,6 +65,74 @@ def _view(fills: int, **changes: Any) -> RunView:
     return RunView(**(values | changes))
 
 
+def _cell(**changes: Any) -> dict[str, Any]:
+    cell = {
+        "fills": 40,
+        "volume_usd": 12_345.6,
+        "depth_bps": 3.0,
+        "adverse_selection_bps": 1.25,
+        "edge_bps": 0.25,
+        "edge_error_bps": 0.1,
+        "markout_bps": -0.75,
+        "markout_error_bps": 0.5,
+        "adverse_share": 0.125,
+    }
+    return cell | changes
+
+
+def _tables(page: str) -> list[list[list[str]]]:
+    rows = [
+        re.findall(r"<tr.*?</tr>", table, re.DOTALL) for table in re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    ]
+    return [[re.findall(r"<t[dh].*?>(.*?)</t[dh]>", row) for row in table] for table in rows]
+
+
+# Kills: adverse selection shown as a gain, costs that leave a rest, another horizon's cell, a kind named twice.
+def test_the_edge_is_laid_out_by_group_and_by_horizon() -> None:
+    one = _cell(fills=1, edge_error_bps=None, markout_error_bps=None)
+    breakdown = {
+        "all": {"all": {"5s": _cell(edge_bps=9.0), "10s": _cell(), "30s": None}},
+        "side": {"buy": {"10s": _cell()}, "sell": {"10s": None}},
+        "age": {"<0.5s": {"10s": one}, "0.5-2s": {"10s": _cell(edge_bps=-0.0)}, ">=60s": {"10s": _cell()}},
+        "cancel_race": {"yes": {"10s": _cell()}},
+    }
+    summary = {"breakdown": breakdown, "left_out": {"5s": 0, "10s": 2, "30s": 4}}
+    page = render_report(_view(3, summary=summary))
+    by_group, by_horizon = _tables(page)
+    costs = "-1.50"  # 0.25 = 3 − 1.25 − 1.50
+    numbers = ["40", "12,346", "+3.00", "-1.25", costs, "+0.25", "± 0.10", "-0.75", "± 0.50", "12 %"]
+    assert by_group[1] == ["", "all fills", *numbers]
+    assert [row[:2] for row in by_group[2:]] == [
+        ["Our side", "we bought"],
+        ["Age at the fill", "below 0.5 s"],
+        ["", "0.5–2 s"],
+        ["", "from 60 s"],
+        ["Cancel race", "after the cancel was sent"],
+    ]
+    assert by_group[3][7:11] == ["+0.25", "", "-0.75", ""]
+    assert by_group[4][7] == "+0.00"
+    assert [row[:3] for row in by_horizon[1:]] == [["5 s", "40", "0"], ["10 s", "40", "2"]]
+    assert by_horizon[1][4] == "+9.00"
+    assert "breakdown all" not in page
+
+
+# Kills: chance shown in color: few fills, or a mean within two standard errors of zero.
+def test_only_a_mean_that_is_clear_of_zero_is_colored() -> None:
+    groups = {
+        "0": {"10s": _cell()},
+        "1": {"10s": _cell(fills=9)},
+        "2": {"10s": _cell(edge_bps=-0.19)},
+        "3": {"10s": _cell(edge_bps=-0.2, fills=10)},
+    }
+    page = render_report(_view(3, summary={"breakdown": {"level": groups}}))
+    assert re.findall(r'<td class="(good|bad|)">([-+0-9.]+)</td><td class="error">± 0.10', page) == [
+        ("good", "+0.25"),
+        ("", "+0.25"),
+        ("", "-0.19"),
+        ("bad", "-0.20"),
+    ]
+
+
 @pytest.mark.parametrize("fills", [0, 1, 40])
 def test_page_is_whole_and_needs_no_network(fills: int) -> None:
     page = render_report(_view(fills))
