@@ -1,15 +1,18 @@
 //! Laws of time around the matching venue: delays, blocks, turns within a block.
 
+use hypermm_core::accounting::ledger::Mark;
 use hypermm_core::event::Context;
 use hypermm_core::types::{Lots, Price, Side};
 use hypermm_simulation::venue::block_clock::{BlockClock, BlockClockSettings};
 use hypermm_simulation::venue::blocks::{BlockSettings, BlockVenue};
 use hypermm_simulation::venue::connections::{ReceivedAnswer, RequestId};
 use hypermm_simulation::venue::feed::FeedSettings;
+use hypermm_simulation::venue::fees::FeeRates;
 use hypermm_simulation::venue::latency::{LatencyDraws, LatencyLaw, LatencyModel, LatencyStream};
 use hypermm_simulation::venue::matching::order::{
-    AccountId, Action, Answer, AssetId, OrderReference, Refusal, TimeInForce, Trade, VenueEvent,
+    AccountId, Action, Answer, AssetId, OrderReference, OrderState, Refusal, TimeInForce, Trade, VenueEvent,
 };
+use hypermm_simulation::venue::matching::rules::AccountKind;
 
 use crate::venue_feed::{exchange, feed, order};
 
@@ -248,6 +251,8 @@ fn within_a_class_the_first_to_arrive_goes_first() {
         assert_eq!(first_maker(49 * MS, background), MAKER);
         assert_eq!(first_maker(51 * MS, background), LATE);
     }
+    // At one time: requests in the order they were sent, after the background.
+    assert_eq!((first_maker(50 * MS, false), first_maker(50 * MS, true)), (MAKER, LATE));
 }
 
 /// Constant delays, so the times are sums. Mutants: answers at the block's time; the hold left out or applied to
@@ -373,6 +378,103 @@ fn both_sides_of_a_trade_hear_of_it_after_the_block_and_nobody_else_does() {
     assert_ne!(times[0], trades_of(TAKER).next().unwrap().time_ns);
 }
 
+/// Mutants: events of the venue's own acts not sent on; their notices without latency; dead-man switches never fired,
+/// or fired a block late.
+#[test]
+fn what_the_venue_does_of_itself_is_heard_by_those_it_concerns() {
+    let mut venue = BlockVenue::new(exchange(1, 4), even_blocks(LatencyModel::constant(0, 0, 70 * MS)), 0).unwrap();
+    run(&mut venue, &[(MAKER, post_only(Side::Sell, 100_000, 1)), (TAKER, immediate(Side::Buy, 100_000))]);
+    venue.connect(MAKER);
+    venue.connect(LATE);
+    let mut seen = 0;
+    venue.act(
+        |exchange, now_ns, mut sink| {
+            exchange.set_reference(now_ns, ASSET, Mark(200_000), Mark(200_000), &mut sink).unwrap();
+            exchange.settle_funding(now_ns, ASSET, 0.01, &mut sink).unwrap();
+        },
+        &mut |event| seen += usize::from(matches!(event, VenueEvent::Funding(_))),
+    );
+    assert_eq!(seen, 2, "both positions pay or receive");
+    let paid = venue.next_notice(i64::MAX).unwrap();
+    assert!(matches!(paid.event, VenueEvent::Funding(payment) if payment.account == MAKER && payment.paid < 0));
+    assert_eq!((paid.time_ns, paid.account), (170 * MS, MAKER));
+    assert_eq!(venue.next_notice(i64::MAX), None);
+
+    let switch = Action::ScheduleCancel { time_ns: Some(6_150 * MS) };
+    venue.submit(50 * MS, LATE, &[post_only(Side::Buy, 90_000, 3), switch], None).unwrap();
+    let mut changes = Vec::new();
+    while venue.next_block().time_ns <= 7_000 * MS {
+        run(&mut venue, &[]);
+        changes.extend(std::iter::from_fn(|| venue.next_notice(i64::MAX)).filter_map(|heard| match heard.event {
+            VenueEvent::Order(change) => Some((heard.time_ns / MS, change.state)),
+            _ => None,
+        }));
+    }
+    assert_eq!(changes, [(170, OrderState::Open), (6_270, OrderState::ScheduledCancel)]);
+}
+
+/// Protocol sheet, 2.6: five requests for each action. Mutants: an expired request for free; charged once a batch.
+#[test]
+fn an_expired_request_costs_five_for_each_action() {
+    let mut market = exchange(1, 4);
+    let kind = AccountKind::Trader { deposit: 1_000_000_000, fees: FeeRates::default() };
+    let trader = market.open_account(kind).unwrap();
+    let mut venue = BlockVenue::new(market, even_blocks(LatencyModel::constant(MS, 0, 0)), 0).unwrap();
+    let used = |venue: &BlockVenue| venue.exchange().account(trader).unwrap().requests_used;
+    run(&mut venue, &[]);
+    let batch = [post_only(Side::Buy, 90_000, 1), post_only(Side::Buy, 89_000, 2)];
+    venue.submit(0, trader, &batch, Some(100 * MS)).unwrap();
+    run(&mut venue, &[]);
+    assert_eq!(used(&venue), 2);
+    venue.submit(100 * MS, trader, &batch, Some(150 * MS)).unwrap();
+    run(&mut venue, &[]);
+    assert_eq!(used(&venue), 2 + 10);
+    assert_eq!(venue.exchange().resting_orders(), 2);
+}
+
+/// Delays of up to 2 s on requests sent every 100 ms. Mutants: a request that overtakes the one before; answers or
+/// notices that do; two accounts with one row of delays.
+#[test]
+fn nothing_overtakes_on_a_connection_and_each_account_has_delays_of_its_own() {
+    let law = LatencyLaw::Table(vec![0, 2_000 * MS]);
+    let latency = LatencyModel { order: law.clone(), acknowledge: law.clone(), feed: law };
+    let mut venue = BlockVenue::new(exchange(1, 4), even_blocks(latency), 2).unwrap();
+    let mut sent = 0;
+    let mut heard = [Vec::new(), Vec::new()];
+    let mut noticed = [Vec::new(), Vec::new()];
+    for number in 0..400 {
+        let now_ns = venue.next_block().time_ns;
+        if number < 300 {
+            for account in [MAKER, TAKER] {
+                venue.submit(now_ns, account, &[post_only(Side::Buy, 90_000, number)], None).unwrap();
+                sent += 1;
+            }
+        }
+        run(&mut venue, &[]);
+        while let Some(one) = venue.next_answer(now_ns) {
+            let Answer::Resting { order_id } = one.answer else { panic!("{one:?}") };
+            heard[usize::from(one.account == TAKER)].push((one.time_ns, one.request, order_id));
+        }
+        while let Some(one) = venue.next_notice(now_ns) {
+            let VenueEvent::Order(change) = one.event else { panic!("{one:?}") };
+            noticed[usize::from(one.account == TAKER)].push((one.time_ns, change.order_id));
+        }
+    }
+    assert_eq!((heard[0].len() + heard[1].len(), noticed[0].len() + noticed[1].len()), (sent, sent));
+    for account in 0..2 {
+        // Each column rises: time heard, name of the request, turn at the exchange.
+        assert!(heard[account].is_sorted_by(|one, next| one.0 <= next.0 && one.1 < next.1 && one.2 < next.2));
+        assert!(noticed[account].is_sorted_by(|one, next| one.0 <= next.0 && one.1 < next.1));
+    }
+    let same = |one: &[i64], other: &[i64]| one.iter().zip(other).filter(|(one, other)| one == other).count();
+    let times = heard.each_ref().map(|heard| heard.iter().map(|one| one.0).collect::<Vec<_>>());
+    assert!(same(&times[0], &times[1]) < 15, "answers");
+    // Sent in pairs: one block for both would give them neighboring names every time.
+    let pairs = heard[0].iter().zip(&heard[1]).filter(|(one, other)| one.2.abs_diff(other.2) == 1).count();
+    println!("{pairs} of {} pairs were executed one after the other", sent / 2);
+    assert!(pairs < sent / 4, "requests");
+}
+
 /// What account LATE and the feed of contract 0 receive while MAKER quotes contract 1 now and then, or all the time.
 fn heard_beside(busy: bool, seed: u64) -> (Vec<i64>, Vec<ReceivedAnswer>, Vec<String>) {
     let settings = BlockSettings::default();
@@ -420,15 +522,13 @@ fn one_seed_is_one_run_and_one_account_does_not_touch_the_times_of_another() {
     assert!(first.0 != other.0 && first.1 != other.1 && first.2 != other.2, "two seeds give one run");
 }
 
-/// Delays have a largest value here: what is on its way at once, and with it the buffers, has one too. Mutant: buffers
-/// made anew for each block or request.
+/// Blocks and delays are constant here, so that as much is on its way at any time. Mutant: buffers made anew for each
+/// block or request.
 #[test]
 fn blocks_allocate_nothing_once_warm() {
-    let law = LatencyLaw::Table(vec![100 * MS, 400 * MS]);
-    let latency = LatencyModel { order: law.clone(), acknowledge: law.clone(), feed: law };
+    let latency = LatencyModel::constant(130 * MS, 250 * MS, 310 * MS);
     let mut feed = feed(ASSET, FeedSettings::new(latency.feed.clone()), 1);
-    let settings = BlockSettings { latency, ..BlockSettings::default() };
-    let mut venue = BlockVenue::new(exchange(1, 4), settings, 1).unwrap();
+    let mut venue = BlockVenue::new(exchange(1, 4), even_blocks(latency), 1).unwrap();
     let mut published = 0;
     let mut blocks = |count: u64| {
         for number in 0..count {
