@@ -16,6 +16,7 @@ mod price_grid;
 mod pricing_signs;
 mod queue_follow;
 mod review_core;
+mod scenario_frontier;
 mod simulation_fills;
 mod simulation_ledger;
 mod simulation_markout;

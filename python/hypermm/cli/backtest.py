@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 from rich import box
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 import hypermm
-from hypermm.cli.output import json_option, print_json, stderr, stdout
+from hypermm.cli.output import json_option, print_json, progress_bar, stderr, stdout
 from hypermm.config import RunConfig, Settings, load_settings
 from hypermm.exceptions import MissingDependencyError
 from hypermm.recording import load_recording
@@ -24,7 +23,7 @@ from hypermm.research.evaluate import RunView, mid_path
 from hypermm.research.report import write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from hypermm.recording import Recording
 
@@ -112,7 +111,7 @@ def run_backtest(
         "cycle_ns": settings.run.cycle_ns,
         "latency": (round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
     }
-    with _progress(title) as advance:
+    with progress_bar(title) as advance:
         result = hypermm.backtest(recording, instrument, config, progress=advance, **arguments)
     summary = result.summary()
     if recording.events <= _MOST_EVENTS_TIMED_AGAIN:
@@ -162,32 +161,6 @@ def run_backtest(
         written = [folder / "fills.parquet", folder / "decisions.parquet", *([page] if page else [])]
         stdout().print(Text("wrote " + ", ".join(map(str, written)), style="dim"), soft_wrap=True)
     return summary
-
-
-class _progress:  # noqa: N801 - used as a function
-    """A progress bar on stderr where that is a terminal, else nothing; gives the function that moves it."""
-
-    def __init__(self, title: str) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=36),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            console=stderr,
-            transient=True,
-            disable=not stderr.is_terminal,
-        )
-        self._task = self._bar.add_task(title, total=1.0)
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar.start()
-        return self._advance
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _advance(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done / max(total, 1))
 
 
 def flat_columns(columns: Mapping[str, Any]) -> dict[str, Any]:

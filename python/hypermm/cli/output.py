@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["json_option", "print_json", "print_table", "stderr", "stdout"]
+__all__ = ["json_option", "print_json", "print_table", "progress_bar", "stderr", "stdout"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
 
@@ -65,3 +66,30 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+class progress_bar:  # noqa: N801 - used as a function
+    """A progress bar on stderr where that is a terminal, else nothing; gives the function that moves it."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=36),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=1.0)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar.start()
+        return self._advance
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def _advance(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done / max(total, 1))

@@ -14,6 +14,7 @@ from hypermm.cli.config import config
 from hypermm.cli.demo import demo
 from hypermm.cli.instruments import instruments
 from hypermm.cli.recording import recording
+from hypermm.cli.scenario import scenario
 from hypermm.exceptions import HypermmError, InternalError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, config, recording, instruments):
+for command in (backtest, demo, scenario, config, recording, instruments):
     cli.add_command(command)
 
 

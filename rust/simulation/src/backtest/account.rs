@@ -83,6 +83,10 @@ impl<'a> Account<'a> {
         self.ledger.position()
     }
 
+    pub(crate) fn cash(&self) -> Micros {
+        self.ledger.cash()
+    }
+
     /// Last mid; 0 before the first.
     pub(crate) fn mid(&self) -> f64 {
         self.mid

@@ -1,5 +1,6 @@
 //! One quote cycle at any venue: what the strategy hears, its ladder, and the orders that follow from it.
 
+use hypermm_core::accounting::ledger::Micros;
 use hypermm_core::config::{EngineConfig, MAX_LEVELS};
 use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::event::{AccountEvent, MarketEvent};
@@ -147,6 +148,16 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
             (Some(bid), Some(ask)) if bid < ask => self.account.on_mid(time_ns, 0.5 * (bid + ask)),
             _ => Ok(()),
         }
+    }
+
+    /// Position by the fills we have heard of.
+    pub(crate) fn position(&self) -> Lots {
+        self.account.position()
+    }
+
+    /// Cash by what we have heard of.
+    pub(crate) fn cash(&self) -> Micros {
+        self.account.cash()
     }
 
     /// Whether the last quote is a cycle or more ago.

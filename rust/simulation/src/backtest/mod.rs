@@ -2,7 +2,9 @@
 
 mod account;
 mod cycle;
+pub mod matched;
 pub mod output;
 pub mod plain;
 pub mod replay;
+pub mod scenarios;
 pub mod strategy;

@@ -4,4 +4,5 @@ pub mod agents;
 pub mod parameters;
 pub mod preset;
 pub mod recording;
+pub mod scenario;
 pub mod session;

@@ -12,6 +12,7 @@
 //! that an account sends changes the time of a block or the delay of another's message. Buffers are reused; after the
 //! first minutes nothing allocates.
 
+use hypermm_core::accounting::ledger::Mark;
 use hypermm_core::error::{Result, invalid_input, time_order};
 use hypermm_core::types::TimestampNs;
 
@@ -19,7 +20,7 @@ use super::block_clock::{Block, BlockClock, BlockClockSettings};
 use super::connections::{Connections, ReceivedAnswer, ReceivedNotice, RequestId};
 use super::latency::LatencyModel;
 use super::matching::exchange::Exchange;
-use super::matching::order::{AccountId, Action, ActionClass, Answer, Refusal, VenueEvent};
+use super::matching::order::{AccountId, Action, ActionClass, Answer, AssetId, Refusal, VenueEvent};
 
 const MAX_HOLD_NS: i64 = 10_000_000_000;
 /// An action that comes too late counts as so many requests (protocol sheet, 2.6).
@@ -222,6 +223,43 @@ impl BlockVenue {
         }
         self.last_block_ns = block.time_ns;
         block
+    }
+
+    /// Sets oracle and mark after `block`; whoever that liquidates hears of it.
+    ///
+    /// # Errors
+    /// As [`Exchange::set_reference`].
+    pub fn set_reference(
+        &mut self,
+        block: Block,
+        asset: AssetId,
+        oracle: Mark,
+        mark: Mark,
+        sink: &mut impl FnMut(&VenueEvent),
+    ) -> Result<()> {
+        let connections = &mut self.connections;
+        self.exchange.set_reference(block.time_ns, asset, oracle, mark, &mut |event: &VenueEvent| {
+            connections.notify(block, event);
+            sink(event);
+        })
+    }
+
+    /// Settles funding after `block`.
+    ///
+    /// # Errors
+    /// As [`Exchange::settle_funding`].
+    pub fn settle_funding(
+        &mut self,
+        block: Block,
+        asset: AssetId,
+        rate: f64,
+        sink: &mut impl FnMut(&VenueEvent),
+    ) -> Result<()> {
+        let connections = &mut self.connections;
+        self.exchange.settle_funding(block.time_ns, asset, rate, &mut |event: &VenueEvent| {
+            connections.notify(block, event);
+            sink(event);
+        })
     }
 
     /// Moves the due requests out of the mempool and sorts the turns of the block.

@@ -387,6 +387,12 @@ impl Feed {
     pub const fn session(&self) -> &Session {
         &self.session
     }
+
+    /// As [`Feed::session`], to keep.
+    #[must_use]
+    pub fn into_session(self) -> Session {
+        self.session
+    }
 }
 
 fn decimal(instrument: &Instrument, quote: BestQuote) -> Option<event::BestLevel> {

@@ -192,6 +192,13 @@ impl<T> OrderSlots<T> {
         self.counts.canceled += 1;
     }
 
+    /// The venue did not take a cancel of ours: the order stands as before.
+    pub fn cancel_refused(&mut self, slot: usize) {
+        let order = &mut self.slots[slot].0;
+        order.status = OrderStatus::Open;
+        order.cancel_sent_ns = None;
+    }
+
     /// The venue refused an order of ours.
     pub fn count_rejected(&mut self) {
         self.counts.rejected += 1;
@@ -208,6 +215,11 @@ impl<T> OrderSlots<T> {
     #[must_use]
     pub fn order(&self, slot: usize) -> &VenueOrder {
         &self.slots[slot].0
+    }
+
+    /// Orders not known to be dead, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = &VenueOrder> {
+        self.live.iter().map(|&slot| &self.slots[slot].0)
     }
 
     /// What the venue keeps beside the order.
@@ -268,10 +280,8 @@ impl<T> OrderSlots<T> {
                 (fill.slot, order.known_remaining.0 == 0)
             }
         };
-        if is_over {
-            if let Some(place) = self.live.iter().position(|live| *live == slot) {
-                self.live.remove(place);
-            }
+        if is_over && let Some(place) = self.live.iter().position(|live| *live == slot) {
+            self.live.remove(place);
             self.free.push(slot);
         }
     }

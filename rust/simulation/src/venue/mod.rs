@@ -8,5 +8,6 @@ pub mod fees;
 pub mod fill_models;
 pub mod gateway;
 pub mod latency;
+pub mod matched;
 pub mod matching;
 pub mod recorded;

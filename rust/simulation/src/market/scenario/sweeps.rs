@@ -36,9 +36,8 @@ impl Plan {
     pub(crate) fn draw(&self, seed: u64, duration_s: f64) -> Vec<Sweep> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(STREAM);
-        let mut uniform = |low: f64, high: f64| {
-            Uniform::new(low, high).map_or(low, |law: Uniform<f64>| law.sample(&mut random))
-        };
+        let mut uniform =
+            |low: f64, high: f64| Uniform::new(low, high).map_or(low, |law: Uniform<f64>| law.sample(&mut random));
         let mut sweeps: Vec<Sweep> = match self {
             Self::Listed(reaches) => {
                 reaches.iter().map(|&(time_s, aggressor, size)| Sweep { time_s, aggressor, size }).collect()

@@ -12,6 +12,7 @@ mod book;
 pub mod exchange;
 mod liquidation;
 mod margin;
+pub mod mark;
 mod matcher;
 pub mod order;
 mod placing;

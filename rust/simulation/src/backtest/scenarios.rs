@@ -1,0 +1,163 @@
+//! One scenario from many seeds, on all cores; a row does not depend on which others were asked for.
+
+use hypermm_core::accounting::ledger::MICROS;
+use hypermm_core::config::EngineConfig;
+use hypermm_core::engine::QuoteEngine;
+use hypermm_core::error::Result;
+use hypermm_core::instrument::Instrument;
+use hypermm_core::types::{Lots, NS_PER_S};
+use rayon::prelude::*;
+
+use super::matched::{MatchedOutput, MatchedSettings, run_matched};
+use super::plain::PlainLadder;
+use crate::market::scenario::{Reach, Scenario};
+use crate::venue::block_clock::BlockClockSettings;
+use crate::venue::blocks::BlockSettings;
+use crate::venue::feed::FeedSettings;
+use crate::venue::fees::FeeRates;
+use crate::venue::matching::rules::{AssetSettings, VenueRules};
+
+const CYCLE_NS: i64 = 250_000_000;
+const SAMPLE_NS: i64 = 1_000_000_000;
+
+/// Who quotes in a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoter {
+    /// The engine.
+    Engine,
+    /// The plain ladder of the engine's base width, spacing and clip.
+    Plain,
+}
+
+/// What one seed came to. Positions in contracts, at the venue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScenarioRow {
+    /// Seed.
+    pub seed: u64,
+    /// Largest long position.
+    pub max_long: f64,
+    /// Largest short position, as a positive number.
+    pub max_short: f64,
+    /// Largest |position| with every order not known dead filled.
+    pub max_with_orders: f64,
+    /// Position at the end.
+    pub final_position: f64,
+    /// Profit with the position at the last mid, USD.
+    pub pnl_usd: f64,
+    /// Least profit on the way, by seconds, USD.
+    pub min_pnl_usd: f64,
+    /// Fills.
+    pub fills: u64,
+    /// Σ price·size, USD.
+    pub volume_usd: f64,
+    /// Size-weighted distance of the fills from the mid at placement, bps; NaN without fills.
+    pub depth_bps: f64,
+    /// Size-weighted edge of the fills at 10 s, bps; NaN without fills.
+    pub edge_bps: f64,
+    /// Share of quote cycles with both sides wanted.
+    pub two_sided_share: f64,
+    /// Share of the blocks with a position in which an order that reduces it rested at the venue; 1 without a position.
+    pub reducing_share: f64,
+    /// The profit fell to the loss at which the account would be switched off.
+    pub killed: bool,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// A configuration out of range; books that do not add up.
+pub fn run_scenario(
+    scenario: &Scenario,
+    reach: Reach,
+    quoter: Quoter,
+    config: &EngineConfig,
+    seed: u64,
+) -> Result<ScenarioRow> {
+    let instrument = scenario.instrument()?;
+    let settings = settings(scenario, &instrument, seed)?;
+    let mut market = scenario.market(seed, reach)?;
+    let output = match quoter {
+        Quoter::Engine => {
+            let mut engine = QuoteEngine::new(instrument.clone(), *config)?;
+            run_matched(&mut market, &instrument, config, &settings, &mut engine, &mut |_| {})?
+        }
+        Quoter::Plain => {
+            let mut ladder = PlainLadder::like(&instrument, config)?;
+            run_matched(&mut market, &instrument, config, &settings, &mut ladder, &mut |_| {})?
+        }
+    };
+    Ok(row(scenario, &instrument, seed, &output))
+}
+
+/// Runs seeds in parallel, in the order given.
+///
+/// # Errors
+/// As [`run_scenario`].
+pub fn run_seeds(
+    scenario: &Scenario,
+    reach: Reach,
+    quoter: Quoter,
+    config: &EngineConfig,
+    seeds: std::ops::Range<u64>,
+) -> Result<Vec<ScenarioRow>> {
+    seeds.into_par_iter().map(|seed| run_scenario(scenario, reach, quoter, config, seed)).collect()
+}
+
+/// The engine's defaults with the cap of the scenario; the plain ladder has the old bot's.
+#[must_use]
+pub fn default_config(scenario: &Scenario, quoter: Quoter) -> EngineConfig {
+    let max_position = match quoter {
+        Quoter::Engine => scenario.max_position,
+        Quoter::Plain => scenario.plain_max_position,
+    };
+    EngineConfig { max_position, ..EngineConfig::default() }
+}
+
+fn settings(scenario: &Scenario, instrument: &Instrument, seed: u64) -> Result<MatchedSettings> {
+    let clock = BlockClockSettings { start_ns: scenario.start_ns, ..BlockClockSettings::default() };
+    let blocks = BlockSettings { clock, ..BlockSettings::default() };
+    Ok(MatchedSettings {
+        seed,
+        duration_ns: (scenario.duration_s * NS_PER_S) as i64,
+        cycle_ns: CYCLE_NS,
+        feed: FeedSettings::new(blocks.latency.feed.clone()),
+        blocks,
+        asset: AssetSettings::new(instrument.clone()),
+        // The account has traded before: its requests do not run out within a session.
+        rules: VenueRules { request_quota: false, ..VenueRules::default() },
+        deposit: (scenario.deposit_usd * MICROS) as i128,
+        fees: FeeRates::tier(0.0),
+        leverage: scenario.leverage,
+        log_decisions: false,
+        equity_sample_ns: SAMPLE_NS,
+    })
+}
+
+fn row(scenario: &Scenario, instrument: &Instrument, seed: u64, output: &MatchedOutput) -> ScenarioRow {
+    let contracts = |lots: Lots| instrument.lots_to_f64(lots);
+    let (summary, watch) = (&output.backtest.summary, &output.watch);
+    let min_pnl_usd = output.backtest.equity.profit_usd.iter().copied().fold(0.0, f64::min);
+    ScenarioRow {
+        seed,
+        max_long: contracts(watch.max_long),
+        max_short: -contracts(watch.max_short),
+        max_with_orders: contracts(watch.max_long_with_orders).max(-contracts(watch.max_short_with_orders)),
+        final_position: summary.final_position,
+        pnl_usd: summary.pnl_usd,
+        min_pnl_usd,
+        fills: summary.fills,
+        volume_usd: summary.volume_usd,
+        depth_bps: {
+            let fills = &output.backtest.fills;
+            let weighted: f64 = fills.depth_bps.iter().zip(&fills.size).map(|(depth, size)| depth * size).sum();
+            weighted / fills.size.iter().sum::<f64>()
+        },
+        edge_bps: summary.edge_bps.unwrap_or(f64::NAN),
+        two_sided_share: summary.two_sided_share,
+        reducing_share: match watch.holding_blocks {
+            0 => 1.0,
+            blocks => watch.reducing_blocks as f64 / blocks as f64,
+        },
+        killed: min_pnl_usd <= -scenario.daily_loss_limit_usd,
+    }
+}

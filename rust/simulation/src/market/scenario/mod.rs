@@ -1,0 +1,145 @@
+//! The two incidents an earlier market maker lost money in, and the same market without them.
+//!
+//! Known prices are kept and what lies between is drawn; the aggressive trades that reached the old quotes come at
+//! their times, and the rest of the market is that of the HYPE preset around the price. How deep those trades reach and
+//! how much they take is not known: both are scaled, one pair of factors for all seeds, until a plain ladder ends where
+//! the old bot did ([`Reach`]). Nothing a strategy sees says which scenario it is in.
+
+pub(crate) mod incidents;
+mod market;
+mod path;
+mod sweeps;
+
+use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::instrument::Instrument;
+use hypermm_core::types::TimestampNs;
+
+use self::incidents::{VOLATILITY, feb12, feb19};
+pub use self::market::ScenarioMarket;
+use self::sweeps::Plan;
+
+/// How the listed trades are scaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// Reach of each from the mid, as a multiple of the old touch half-spread, 2.85 bps.
+    pub depth: f64,
+    /// Contracts each takes from us at most, as a multiple of what it took from the old bot.
+    pub size: f64,
+}
+
+/// A scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Name.
+    pub name: &'static str,
+    /// Length, s.
+    pub duration_s: f64,
+    /// Start, ns since the epoch.
+    pub start_ns: TimestampNs,
+    /// The cap the account is run with, contracts.
+    pub max_position: f64,
+    /// Cap of the plain ladder the sweeps are fitted with, contracts: the old bot's own, which on Feb 12 did not hold.
+    pub plain_max_position: f64,
+    /// Where the old bot ended, contracts and USD; `None` where there was none.
+    pub old_outcome: Option<(f64, f64)>,
+    /// Money of the account, USD.
+    pub deposit_usd: f64,
+    /// Its leverage.
+    pub leverage: u32,
+    /// Loss at which the old bot was switched off, USD.
+    pub daily_loss_limit_usd: f64,
+    /// Scale of the sweeps.
+    pub reach: Reach,
+    known: &'static [(f64, f64)],
+    plan: Plan,
+}
+
+/// Fitted with the plain ladder on seeds 10000 to 10999: `cargo test -- --ignored sweeps_are_scaled`.
+const FEB19_REACH: Reach = Reach { depth: 1.5, size: 1.0 };
+const FEB12_REACH: Reach = Reach { depth: 1.5, size: 1.0 };
+const CAPITAL_USD: f64 = 100.0;
+const LEVERAGE: u32 = 10;
+const LOSS_LIMIT_USD: f64 = 5.0;
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self {
+            name: "feb19",
+            duration_s: feb19::DURATION_S,
+            // 2026-02-19 22:06:32 UTC.
+            start_ns: 1_771_538_792_000_000_000,
+            max_position: feb19::MAX_POSITION,
+            plain_max_position: feb19::MAX_POSITION,
+            old_outcome: Some((feb19::FINAL_POSITION, feb19::PNL_USD)),
+            deposit_usd: CAPITAL_USD,
+            leverage: LEVERAGE,
+            daily_loss_limit_usd: LOSS_LIMIT_USD,
+            reach: FEB19_REACH,
+            known: &feb19::MIDS,
+            plan: Plan::Listed(&feb19::REACHES),
+        },
+        Self {
+            name: "feb12",
+            duration_s: feb12::DURATION_S,
+            // 2026-02-12 03:16:40 UTC.
+            start_ns: 1_770_866_200_000_000_000,
+            max_position: feb12::MAX_POSITION,
+            plain_max_position: 4.0 * feb12::FINAL_POSITION,
+            old_outcome: Some((feb12::FINAL_POSITION, feb12::PNL_USD)),
+            deposit_usd: feb12::CAPITAL_USD,
+            leverage: feb12::LEVERAGE,
+            daily_loss_limit_usd: feb12::DAILY_LOSS_LIMIT_USD,
+            reach: FEB12_REACH,
+            known: &feb12::MIDS,
+            plan: Plan::Windows(&feb12::WINDOWS),
+        },
+        Self {
+            name: "calm",
+            duration_s: feb19::DURATION_S,
+            start_ns: 1_771_538_792_000_000_000,
+            max_position: feb19::MAX_POSITION,
+            plain_max_position: feb19::MAX_POSITION,
+            old_outcome: None,
+            deposit_usd: CAPITAL_USD,
+            leverage: LEVERAGE,
+            daily_loss_limit_usd: LOSS_LIMIT_USD,
+            reach: FEB19_REACH,
+            known: &[feb19::MIDS[0]],
+            plan: Plan::TwoSided(&feb19::REACHES),
+        },
+    ];
+
+    /// The scenario called `name`.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] with the names there are.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::ALL.iter().find(|scenario| scenario.name == name).copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|scenario| scenario.name).collect();
+            invalid_input("scenario", name, format!("one of {}", names.join(", ")), "")
+        })
+    }
+
+    /// The contract.
+    ///
+    /// # Errors
+    /// None that these numbers cause.
+    pub fn instrument(&self) -> Result<Instrument> {
+        Instrument::new("HYPE", 2, LEVERAGE, 10.0, 3600.0)
+    }
+
+    /// The market of one seed.
+    ///
+    /// # Errors
+    /// None that these numbers cause.
+    pub fn market(&self, seed: u64, reach: Reach) -> Result<ScenarioMarket> {
+        ScenarioMarket::new(self, seed, reach)
+    }
+
+    /// Volatility between known points, bps/√s.
+    #[must_use]
+    pub const fn volatility(&self) -> f64 {
+        VOLATILITY
+    }
+}
