@@ -11,6 +11,13 @@ mod market_laws;
 mod market_loop;
 mod market_statistics;
 mod matching_book;
+mod matching_fees;
+#[path = "../../benches/rust/matching_flow.rs"]
+mod matching_flow;
+mod matching_margin;
+mod matching_oracle;
+mod matching_rules;
+mod matching_speed;
 mod outcome_breakdown;
 mod price_grid;
 mod pricing_signs;

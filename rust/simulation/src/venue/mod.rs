@@ -6,6 +6,7 @@ pub mod connections;
 pub mod feed;
 pub mod fees;
 pub mod fill_models;
+pub mod funding;
 pub mod gateway;
 pub mod latency;
 pub mod matched;

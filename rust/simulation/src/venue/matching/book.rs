@@ -41,6 +41,8 @@ pub(super) struct Resting {
     in_level: Links,
     /// Among the account's orders in the contract, by time.
     in_account: Links,
+    /// The older living order to which the account gave the same name.
+    same_name: Slot,
 }
 
 /// First and last of a queue.
@@ -114,6 +116,7 @@ impl Orders {
             order: *order,
             in_level: UNLINKED,
             in_account: Links { previous: queue.tail, next: NONE },
+            same_name: NONE,
         };
         let slot = if let Some(slot) = self.free.pop() {
             *self.at(slot) = resting;
@@ -130,7 +133,7 @@ impl Orders {
         queue.tail = slot;
         self.by_id.insert(id, slot);
         if let Some(name) = order.client_order_id {
-            self.by_client.insert((account, name), slot);
+            self.at(slot).same_name = self.by_client.insert((account, name), slot).unwrap_or(NONE);
         }
         slot
     }
@@ -151,13 +154,26 @@ impl Orders {
         }
         self.by_id.remove(&resting.id);
         if let Some(name) = resting.order.client_order_id {
-            let key = (resting.account, name);
-            if self.by_client.get(&key) == Some(&slot) {
-                self.by_client.remove(&key);
-            }
+            self.forget_name((resting.account, name), slot, resting.same_name);
         }
         self.free.push(slot);
         resting
+    }
+
+    /// The name means the next older order again, where there is one.
+    fn forget_name(&mut self, key: (AccountId, ClientOrderId), slot: Slot, older: Slot) {
+        let Some(newest) = self.by_client.get_mut(&key) else { return };
+        if *newest != slot {
+            let mut at = *newest;
+            while self.slots[at as usize].same_name != slot {
+                at = self.slots[at as usize].same_name;
+            }
+            self.slots[at as usize].same_name = older;
+        } else if older == NONE {
+            self.by_client.remove(&key);
+        } else {
+            *newest = older;
+        }
     }
 
     /// The next younger order of the same account and contract.

@@ -207,6 +207,23 @@ impl Exchange {
         Lots(self.asset(asset).map_or(0, |asset| asset.book.side(side).depth_to(price)))
     }
 
+    /// Average price at which a market order of this notional would sell into the bids (`Side::Buy`) or buy from the
+    /// asks, price units; `None` where the book does not hold that much.
+    #[must_use]
+    pub fn impact_price(&self, asset: AssetId, side: Side, notional: Micros) -> Option<f64> {
+        let (mut left, mut size) = (notional as f64, 0.0);
+        for (price, level) in self.asset(asset)?.book.side(side).best_first() {
+            let price = price.0 as f64;
+            let worth = price * level.size as f64;
+            if worth >= left {
+                return Some(notional as f64 / (size + left / price));
+            }
+            left -= worth;
+            size += level.size as f64;
+        }
+        None
+    }
+
     /// Price of the last trade.
     #[must_use]
     pub fn last_trade(&self, asset: AssetId) -> Option<Price> {
