@@ -9,6 +9,7 @@ mod ladder_continuity;
 mod layering;
 mod market_laws;
 mod market_loop;
+mod market_processes;
 mod market_statistics;
 mod matching_book;
 mod matching_fees;

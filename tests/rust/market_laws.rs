@@ -1,14 +1,18 @@
 //! Laws of the synthetic market: one seed is one market, and what we do in it changes nothing anybody draws.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use hypermm_core::types::{Lots, Price, Side};
+use hypermm_core::types::{Lots, Price, Side, TimestampNs};
 use hypermm_simulation::market::agents::Background;
+use hypermm_simulation::market::agents::latent::FairPrice;
+use hypermm_simulation::market::agents::regime::Regime;
 use hypermm_simulation::market::preset::MarketPreset;
 use hypermm_simulation::venue::matching::order::{AccountId, Action, NewOrder, TimeInForce, VenueEvent};
 use hypermm_simulation::venue::matching::rules::AccountKind;
 
-use crate::market_loop::{ASSET, Session};
+use crate::market_loop::{ASSET, BLOCK_NS, START_NS, Session, record};
+use crate::market_statistics::{correlation, figures};
 
 /// Everything that happened, in order.
 fn history(name: &str, seed: u64, seconds: f64) -> Vec<VenueEvent> {
@@ -114,5 +118,182 @@ fn what_we_trade_changes_nothing_that_is_drawn() {
         let same = alone.sizes.iter().zip(&disturbed.sizes).filter(|(left, right)| left == right).count();
         println!("{} of {} sizes do not depend on the book", same, alone.sizes.len());
         assert!(same as f64 > 0.6 * alone.sizes.len() as f64);
+    }
+}
+
+/// Bounds the presets state: mean spread, bps, and aggressor events a second.
+const BOUNDS: [(&str, [f64; 2], [f64; 2]); 2] =
+    [("hype", [0.75, 1.05], [0.75, 1.1]), ("eth", [0.24, 0.31], [1.1, 1.6])];
+
+/// Kills: a half-spread off by a factor, flow at the wrong speed in some regime, a mid that does not follow the fair price.
+#[test]
+fn presets_have_their_volatility_spread_and_trade_rate() {
+    for (name, spread_bounds, rate_bounds) in BOUNDS {
+        let preset = MarketPreset::named(name).unwrap();
+        let runs: Vec<_> =
+            (20..26).map(|seed| figures(&record(&mut Session::of(name, seed), &preset, 6_000.0, 50))).collect();
+        let mean = |figure: &str| {
+            let row = runs[0].iter().position(|(name, _)| *name == figure).unwrap();
+            runs.iter().map(|run| run[row].1).sum::<f64>() / runs.len() as f64
+        };
+        let volatility = mean("return deviation, 10 s") / 10.0_f64.sqrt();
+        let (spread, rate) = (mean("spread, mean, bps"), mean("events, 1/s"));
+        let asked = preset.parameters.volatility_bps;
+        println!(
+            "{name}: σ at 10 s {volatility:.3} for {asked} bps/√s, spread {spread:.3} bps, {rate:.3} events a second"
+        );
+        assert!((volatility / asked - 1.0).abs() < 0.1);
+        assert!(spread > spread_bounds[0] && spread < spread_bounds[1]);
+        assert!(rate > rate_bounds[0] && rate < rate_bounds[1]);
+    }
+}
+
+/// Kills: makers who do not come back, or wait for each other for ever.
+#[test]
+fn the_book_is_never_empty_for_a_second_outside_cascades() {
+    for preset in MarketPreset::ALL {
+        let (mut empty, mut longest, mut crossed) = (0, 0, 0);
+        for seed in 30..34 {
+            let mut session = Session::of(preset.name, seed);
+            for _ in 0..Session::blocks_in(3_000.0) {
+                session.block(&[], |_| {});
+                let (bid, ask) = session.best();
+                crossed += u32::from(bid.zip(ask).is_some_and(|(bid, ask)| bid >= ask));
+                let quiet = session.market.conditions().regime != Regime::Cascade;
+                empty = if (bid.is_none() || ask.is_none()) && quiet { empty + 1 } else { 0 };
+                longest = longest.max(empty);
+            }
+        }
+        println!("{}: a side empty for at most {} ms", preset.name, longest * BLOCK_NS / 1_000_000);
+        assert!(longest * BLOCK_NS <= 1_000_000_000);
+        assert_eq!(crossed, 0);
+    }
+}
+
+/// Kills: arbitrage that misses a side, takes too little, or takes inside its margin.
+#[test]
+fn a_quote_is_hit_when_the_fair_price_has_gone_through_it_and_not_before() {
+    let preset = MarketPreset::named("hype").unwrap();
+    let instrument = preset.instrument().unwrap();
+    let margin = preset.parameters.arbitrage_margin_bps;
+    let mut session = Session::of("hype", 3);
+    let stranger = session.exchange.open_account(AccountKind::Background).unwrap();
+    let arbitrage = session.market.accounts().arbitrage.unwrap();
+    let (mut survived, mut early, mut hits) = (0, 0, 0);
+    for block in 0..Session::blocks_in(600.0) {
+        let mut mine = Vec::new();
+        let (bid, ask) = session.best();
+        if block % 20 == 0 {
+            for (side, price) in [(Side::Buy, bid), (Side::Sell, ask)] {
+                mine.extend(price.map(|price| (stranger, place(side, price, 50_000, TimeInForce::PostOnly))));
+            }
+        }
+        let before: Vec<_> = session.exchange.open_orders(stranger).collect();
+        let mut prices = Vec::new();
+        session.block(&mine, |event| {
+            if let VenueEvent::Trade(trade) = event
+                && trade.taker.account == arbitrage
+            {
+                prices.push((trade.aggressor, trade.price, trade.maker.account == stranger));
+            }
+        });
+        let beyond = |side: Side, price: Price| {
+            -side.sign() * (session.market.fair_price() / instrument.price_to_f64(price) - 1.0) * 1e4
+        };
+        for order in before {
+            let beyond = beyond(order.order.side, order.order.price);
+            survived += u32::from(beyond > margin + 1e-3 && session.exchange.order(order.id).is_some());
+        }
+        for (aggressor, price, ours) in prices {
+            early += u32::from(beyond(aggressor.opposite(), price) < margin - 1e-3);
+            hits += u32::from(ours);
+        }
+    }
+    println!("{hits} hits, {survived} quotes left beyond the fair price, {early} taken inside the margin");
+    assert!(hits > 50);
+    assert_eq!((survived, early), (0, 0));
+}
+
+/// A known path: 3 bps down a second after a minute.
+struct Falling;
+
+impl FairPrice for Falling {
+    fn advance(&mut self, to_ns: TimestampNs) -> f64 {
+        let seconds = (to_ns - START_NS) as f64 / 1e9;
+        30.0 * (1.0 - 3e-4 * (seconds - 60.0).max(0.0))
+    }
+}
+
+/// Kills: makers who stay behind a path they are given, or agents who want more of a path than its price.
+#[test]
+fn agents_quote_around_any_path_they_are_given() {
+    let preset = MarketPreset::named("hype").unwrap();
+    let instrument = preset.instrument().unwrap();
+    let mut session = Session::around(&preset, &preset.parameters, 1, Box::new(Falling));
+    let mut far: f64 = 0.0;
+    for _ in 0..Session::blocks_in(120.0) {
+        session.block(&[], |_| {});
+        let seconds = (session.time_ns - START_NS) as f64 / 1e9;
+        let expected = 30.0 * (1.0 - 3e-4 * (seconds - 60.0).max(0.0));
+        assert_eq!(session.market.fair_price(), expected);
+        if let (Some(bid), Some(ask)) = session.best() {
+            let mid = 0.5 * (instrument.price_to_f64(bid) + instrument.price_to_f64(ask));
+            far = far.max((mid / expected - 1.0).abs() * 1e4);
+        }
+    }
+    println!("the mid was never more than {far:.2} bps from the path");
+    assert!(far < 10.0);
+}
+
+/// Kills: a tilt that is not applied, or applied to the wrong side.
+#[test]
+fn sizes_lean_with_past_flow_where_they_are_told_to() {
+    let preset = MarketPreset::named("eth").unwrap();
+    let lean = |tilt: f64| {
+        let changes = [("tilt_pressure", 0.0), ("tilt_drift", 0.0), ("tilt_flow", tilt), ("touch_size_deviation", 1.0)];
+        let tape =
+            record(&mut Session::new(&preset, &preset.parameters.with(&changes).unwrap(), 5), &preset, 4_000.0, 50);
+        let pairs: Vec<_> = tape
+            .books
+            .iter()
+            .map(|book| {
+                let [from, to] = [book.time_s - 30.0, book.time_s]
+                    .map(|time_s| tape.events.partition_point(|event| event.time_s <= time_s));
+                let flow: f64 = tape.events[from..to].iter().map(|event| event.side.sign()).sum();
+                let size = |levels: &[(f64, f64)]| levels.iter().map(|level| level.1).sum::<f64>();
+                (flow / (1.0 + (to - from) as f64), (size(&book.bids) / size(&book.asks)).ln())
+            })
+            .collect();
+        correlation(&pairs)
+    };
+    let (with, against, without) = (lean(3.0), lean(-3.0), lean(0.0));
+    println!(
+        "correlation of past flow with ln of bid over ask sizes: {with:.2}, {against:.2} against it, {without:.2} without"
+    );
+    assert!(with > 0.4 && against < -0.4 && without.abs() < 0.3);
+}
+
+/// `cargo nextest run --cargo-profile fast --run-ignored only twenty_minutes --no-capture`
+#[test]
+#[ignore = "a figure of speed: meant for a machine with nothing else to do"]
+fn twenty_minutes_cost_at_most_fifty_milliseconds() {
+    for preset in MarketPreset::ALL {
+        let mut best_ms = f64::INFINITY;
+        let mut executed = 0;
+        for seed in 0..10 {
+            let mut session = Session::of(preset.name, seed);
+            let start = Instant::now();
+            for _ in 0..Session::blocks_in(1_200.0) {
+                session.block(&[], |_| {});
+            }
+            best_ms = best_ms.min(start.elapsed().as_secs_f64() * 1e3);
+            executed = session.executed;
+        }
+        println!(
+            "{}: {best_ms:.1} ms for 20 minutes, {:.1} actions a second of the market",
+            preset.name,
+            executed as f64 / 1_200.0
+        );
+        assert!(preset.name != "hype" || best_ms <= 50.0);
     }
 }

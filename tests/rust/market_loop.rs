@@ -2,6 +2,7 @@
 
 use hypermm_core::types::{Price, Side, TimestampNs};
 use hypermm_simulation::market::agents::Background;
+use hypermm_simulation::market::agents::latent::{DriftingPrice, FairPrice};
 use hypermm_simulation::market::agents::synthetic::SyntheticMarket;
 use hypermm_simulation::market::parameters::MarketParameters;
 use hypermm_simulation::market::preset::MarketPreset;
@@ -24,10 +25,20 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(preset: &MarketPreset, parameters: &MarketParameters, seed: u64) -> Self {
+        let path = Box::new(DriftingPrice::new(parameters, seed, START_NS));
+        Self::around(preset, parameters, seed, path)
+    }
+
+    pub(crate) fn around(
+        preset: &MarketPreset,
+        parameters: &MarketParameters,
+        seed: u64,
+        path: Box<dyn FairPrice>,
+    ) -> Self {
         let instrument = preset.instrument().unwrap();
         let settings = AssetSettings::new(instrument.clone());
         let mut exchange = Exchange::new(vec![settings], VenueRules::default()).unwrap();
-        let mut market = SyntheticMarket::new(parameters, seed, START_NS, ASSET, &instrument).unwrap();
+        let mut market = SyntheticMarket::around(path, parameters, seed, START_NS, ASSET, &instrument).unwrap();
         market.open(START_NS, &mut exchange).unwrap();
         Self { exchange, market, time_ns: START_NS, actions: Vec::new(), executed: 0 }
     }

@@ -55,6 +55,7 @@ market_parameters! {
     start_price, "quote currency", 1e-6 => 1e9, "First fair price";
     volatility_bps, "bps/√s", 1e-3 => 1e3, "σ of the fair price at 10 s: diffusion, drift, jumps and regimes together";
     stickiness_bps, "bps", 0.0 => 100.0, "How far the efficient price leaves the fair price before the fair price follows at once";
+    follow_share, "1", 0.0 => 1.0, "How much of the stickiness it then closes; what is left makes the next move likely to go the same way";
     drift_reversion_per_s, "1/s", 1e-5 => 10.0, "κ of the latent drift";
     drift_deviation_bps_per_s, "bps/s", 0.0 => 100.0, "Stationary deviation √P∞ of the latent drift";
     jump_rate_per_hour, "1/h", 0.0 => 3600.0, "Jumps of the efficient price";
@@ -79,7 +80,9 @@ market_parameters! {
     level_size, "contracts", 1e-9 => 1e12, "Median size of an order extrapolated to the fair price";
     size_growth_per_bps, "1/bps", 0.0 => 100.0, "Linear growth of the median size with distance from the fair price";
     far_size, "1", 1e-6 => 1e6, "Median size of an order spaced wider over that of one spaced near";
-    size_deviation, "1", 0.0 => 4.0, "Deviation of the logarithm of an order's size";
+    size_deviation, "1", 0.0 => 4.0, "Deviation of the logarithm of an order's size, deep in the book";
+    touch_size_deviation, "1", 0.0 => 4.0, "The same at the fair price";
+    thinness_bps, "bps", 1e-3 => 1e3, "Distance over which the one becomes the other";
     lifetime_s, "s", 1e-2 => 1e6, "Mean life of an order at or near the touch";
     far_lifetime_s, "s", 1e-2 => 1e6, "Mean life of an order spaced wider";
     replenish_s, "s", 1e-3 => 1e6, "Mean time until a filled order is replaced";
@@ -123,16 +126,18 @@ const MAX_BRANCHING: f64 = 0.99;
 const MAX_WINDOW_BPS: f64 = 5_000.0;
 
 impl MarketParameters {
-    /// The same parameters with one replaced.
+    /// The same parameters with some replaced, checked together.
     ///
     /// # Errors
     /// [`hypermm_core::error::Error::InvalidInput`] for an unknown name or an illegal value.
-    pub fn with(mut self, name: &str, value: f64) -> Result<Self> {
-        let Some(slot) = self.slot(name) else {
-            let names: Vec<_> = Self::TABLE.iter().map(|row| row.name).collect();
-            return Err(invalid_input("parameter", name, format!("one of {}", names.join(", ")), ""));
-        };
-        *slot = value;
+    pub fn with(mut self, changes: &[(&str, f64)]) -> Result<Self> {
+        for (name, value) in changes {
+            let Some(slot) = self.slot(name) else {
+                let names: Vec<_> = Self::TABLE.iter().map(|row| row.name).collect();
+                return Err(invalid_input("parameter", *name, format!("one of {}", names.join(", ")), ""));
+            };
+            *slot = *value;
+        }
         self.validate()?;
         Ok(self)
     }

@@ -1,9 +1,9 @@
 //! The fair price nobody sees: Ornstein–Uhlenbeck drift, diffusion, jumps, and regimes that scale them.
 //!
 //! dμ = −κμ dt + σ_μ dW,  d ln p = μ dt + σ(regime) dB + jumps, in exact steps of a fixed grid that no caller moves. The
-//! fair price follows the efficient price p only when the two are more than the stickiness apart; it is p at stopping
-//! times, so its variance is σ² per second at every horizon (on the recordings the mid stands still in five of six
-//! quarters of a second).
+//! fair price follows the efficient price p only when the two are more than the stickiness apart (on the recordings the
+//! mid stands still in five of six quarters of a second), and then leaves a share of the stickiness open: where it does,
+//! moves come in rows, as they do there. Over more than a few seconds the variance of both is σ² per second.
 
 use hypermm_core::types::{BPS, TimestampNs};
 
@@ -117,6 +117,7 @@ pub struct DriftingPrice {
     jump_probability: f64,
     jump_deviation_bps: f64,
     stickiness_bps: f64,
+    follow: f64,
     drift_deviation: f64,
     drift: f64,
     fair_price: f64,
@@ -140,6 +141,7 @@ impl DriftingPrice {
             jump_probability: parameters.jump_rate_per_hour / HOUR_S * STEP_S,
             jump_deviation_bps: parameters.jump_deviation_bps,
             stickiness_bps: parameters.stickiness_bps,
+            follow: parameters.follow_share,
             drift_deviation: deviation,
             fair_price: parameters.start_price,
             gap_bps: 0.0,
@@ -160,8 +162,9 @@ impl DriftingPrice {
 
     fn follow(&mut self) {
         if self.gap_bps.abs() > self.stickiness_bps {
-            self.fair_price *= libm::exp(self.gap_bps / BPS);
-            self.gap_bps = 0.0;
+            let left_bps = ((1.0 - self.follow) * self.stickiness_bps).copysign(self.gap_bps);
+            self.fair_price *= libm::exp((self.gap_bps - left_bps) / BPS);
+            self.gap_bps = left_bps;
         }
     }
 }

@@ -17,8 +17,10 @@ use crate::venue::matching::order::{
 /// What makers know when they quote.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuotingView {
-    /// Time, ns.
+    /// Time of the block, ns.
     pub time_ns: TimestampNs,
+    /// Time of the block before: what has changed since may have been seen at once.
+    pub previous_ns: TimestampNs,
     /// Fair price, quote currency.
     pub fair_price: f64,
     /// Log size of new bids over asks.
@@ -43,7 +45,7 @@ struct Ring {
 /// Draws of one order.
 #[derive(Clone, Copy, Debug)]
 struct Life {
-    /// Of median 1.
+    /// Size, in deviations of its logarithm.
     size: f64,
     /// Of mean 1.
     lifetime: f64,
@@ -51,10 +53,29 @@ struct Life {
     replenish_ns: TimestampNs,
 }
 
+/// Sizes on the recordings are skewed: large ones lie close together, small ones do not. Deviations of the logarithm are
+/// cut at these.
+const MAX_LARGE: f64 = 1.0;
+const MAX_SMALL: f64 = 3.5;
+
+/// How sizes scatter: much at the touch, less deeper.
+#[derive(Clone, Copy, Debug)]
+struct SizeLaw {
+    deep: f64,
+    touch: f64,
+    scale_bps: f64,
+}
+
+impl SizeLaw {
+    /// Deviation of the logarithm of a size.
+    fn deviation(&self, distance_bps: f64) -> f64 {
+        self.deep + (self.touch - self.deep) * libm::exp(-distance_bps / self.scale_bps)
+    }
+}
+
 /// What an order's draws are like.
 #[derive(Clone, Copy, Debug)]
 struct LifeLaw {
-    size_deviation: f64,
     reaction_s: f64,
     replenish_s: f64,
 }
@@ -62,7 +83,7 @@ struct LifeLaw {
 impl LifeLaw {
     fn draw(&self, draws: &mut Draws) -> Life {
         Life {
-            size: draws.size(self.size_deviation),
+            size: draws.normal().clamp(-MAX_SMALL, MAX_LARGE),
             lifetime: draws.exponential(),
             reaction_ns: nanoseconds(self.reaction_s * draws.exponential()),
             replenish_ns: nanoseconds(self.replenish_s * draws.exponential()),
@@ -95,10 +116,15 @@ pub struct Liquidity {
     asset: AssetId,
     grid: Grid,
     half_spread: f64,
+    sizes: SizeLaw,
     law: LifeLaw,
     rings: Vec<Ring>,
+    /// Bids, then as many asks.
     places: Vec<Place>,
     fair_price: f64,
+    is_rising: bool,
+    /// Best bid and ask of the makers when the fair price last changed.
+    own_best: [Option<Price>; 2],
 }
 
 const PLACE_BITS: u32 = 32;
@@ -133,14 +159,17 @@ impl Liquidity {
             asset,
             grid,
             half_spread: parameters.half_spread_bps / BPS,
-            law: LifeLaw {
-                size_deviation: parameters.size_deviation,
-                reaction_s: parameters.reaction_s,
-                replenish_s: parameters.replenish_s,
+            sizes: SizeLaw {
+                deep: parameters.size_deviation,
+                touch: parameters.touch_size_deviation,
+                scale_bps: parameters.thinness_bps,
             },
+            law: LifeLaw { reaction_s: parameters.reaction_s, replenish_s: parameters.replenish_s },
             rings: vec![touch, near, far],
             places: Vec::new(),
             fair_price: f64::NAN,
+            is_rising: false,
+            own_best: [None; 2],
         };
         for side in [Side::Buy, Side::Sell] {
             for ring in 0..makers.rings.len() {
@@ -174,10 +203,14 @@ impl Liquidity {
     /// Pushes what the makers send for the block at `view.time_ns`.
     pub fn act(&mut self, view: &QuotingView, mut send: impl FnMut(Action)) {
         if view.fair_price != self.fair_price {
+            self.is_rising = view.fair_price > self.fair_price;
             self.fair_price = view.fair_price;
-            self.aim(view.time_ns);
+            self.aim(view.previous_ns);
         }
-        for place in 0..self.places.len() {
+        // The side that retreats goes first, so that the other finds room in the same block.
+        let bids = self.places.len() / 2;
+        let order = if self.is_rising { [bids..2 * bids, 0..bids] } else { [0..bids, bids..2 * bids] };
+        for place in order.into_iter().flatten() {
             if self.places[place].due_ns <= view.time_ns
                 && let Some(action) = self.quote(place, view)
             {
@@ -187,7 +220,10 @@ impl Liquidity {
     }
 
     /// Gives every place its price; those whose order stands elsewhere react.
-    fn aim(&mut self, time_ns: TimestampNs) {
+    fn aim(&mut self, changed_ns: TimestampNs) {
+        let standing =
+            |side: Side| self.places.iter().filter(move |place| place.side == side).filter_map(|place| place.resting);
+        self.own_best = [standing(Side::Buy).max(), standing(Side::Sell).min()];
         let fair = self.grid.units(self.fair_price);
         let edges = [fair * (1.0 - self.half_spread), fair * (1.0 + self.half_spread)];
         for place in &mut self.places {
@@ -206,7 +242,7 @@ impl Liquidity {
             place.target = self.grid.round(target as f64 * ring.spacing, side);
             match place.resting {
                 Some(price) if price != place.target => {
-                    let since = *place.left_ns.get_or_insert(time_ns);
+                    let since = *place.left_ns.get_or_insert(changed_ns);
                     place.due_ns = place.expires_ns.min(since + place.life.reaction_ns);
                 }
                 Some(_) => {
@@ -224,10 +260,7 @@ impl Liquidity {
         let (side, target) = (self.places[number].side, self.places[number].target);
         let old =
             self.places[number].resting.is_some().then(|| OrderReference::Client(name(self.places[number].lives)));
-        let crosses = match side {
-            Side::Buy => view.best[1].is_some_and(|ask| target >= ask),
-            Side::Sell => view.best[0].is_some_and(|bid| target <= bid),
-        };
+        let crosses = self.would_take(side, target, view);
         if crosses {
             // The other side has not moved yet. What stands is pulled, and comes back when there is room.
             self.places[number].resting = None;
@@ -244,7 +277,8 @@ impl Liquidity {
         place.left_ns = None;
         let distance_bps = (target.0 as f64 / self.grid.units(view.fair_price) - 1.0).abs() * BPS;
         let median = ring.size * (1.0 + ring.growth * distance_bps);
-        let contracts = median * place.life.size * libm::exp(0.5 * side.sign() * view.tilt);
+        let scatter = self.sizes.deviation(distance_bps) * place.life.size;
+        let contracts = median * libm::exp(scatter + 0.5 * side.sign() * view.tilt);
         let order = NewOrder {
             asset: self.asset,
             side,
@@ -258,6 +292,19 @@ impl Liquidity {
             Some(order_reference) => Action::Modify { order: order_reference, replacement: order, always_place: true },
             None => Action::Place(order),
         })
+    }
+
+    /// True where an order would meet a stranger's quote, or one of the makers' own that has not moved yet.
+    fn would_take(&self, side: Side, target: Price, view: &QuotingView) -> bool {
+        let meets = |other: Price| match side {
+            Side::Buy => target >= other,
+            Side::Sell => target <= other,
+        };
+        let Some(best) = view.best[side.opposite().index()].filter(|best| meets(*best)) else { return false };
+        let mut others = self.places.iter().filter(|place| place.side != side);
+        // A maker's quote that was best and has moved by now leaves room. Where a stranger stood behind it, the venue
+        // refuses, and the order comes again.
+        others.any(|place| place.resting.is_some_and(meets)) || self.own_best[side.opposite().index()] != Some(best)
     }
 
     /// Sees a trade of one of its orders.

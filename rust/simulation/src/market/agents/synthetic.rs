@@ -10,7 +10,7 @@ use crate::market::agents::flow::Flow;
 use crate::market::agents::funding::Funding;
 use crate::market::agents::grid::Grid;
 use crate::market::agents::informed::Informed;
-use crate::market::agents::latent::{DriftingPrice, FairPrice};
+use crate::market::agents::latent::{Conditions, DriftingPrice, FairPrice};
 use crate::market::agents::liquidations::Liquidations;
 use crate::market::agents::liquidity::{Liquidity, QuotingView};
 use crate::market::parameters::MarketParameters;
@@ -20,6 +20,9 @@ use crate::venue::matching::rules::AccountKind;
 
 /// How far a forced order goes beyond the touch, bps.
 const MARKET_REACH_BPS: f64 = 50.0;
+
+/// More than ever rests in a book.
+const EVERYTHING: Lots = Lots(1_000_000_000_000);
 
 /// Accounts of the agents: orders of one never meet its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,16 +142,28 @@ impl SyntheticMarket {
         self.accounts
     }
 
+    /// What the agents know of the latent price now.
+    #[must_use]
+    pub fn conditions(&self) -> Conditions {
+        self.path.conditions()
+    }
+
     fn best(&self, exchange: &Exchange) -> [Option<Price>; 2] {
         let (bid, ask) = exchange.best(self.asset);
         [bid.map(|(price, _)| price), ask.map(|(price, _)| price)]
     }
 
-    fn quote(&mut self, time_ns: TimestampNs, best: [Option<Price>; 2], send: impl FnMut(Action)) {
+    fn quote(
+        &mut self,
+        previous_ns: TimestampNs,
+        time_ns: TimestampNs,
+        best: [Option<Price>; 2],
+        send: impl FnMut(Action),
+    ) {
         let conditions = self.path.conditions();
         let [by_pressure, by_drift, by_flow] = self.tilts;
         let tilt = by_pressure * conditions.pressure + by_drift * conditions.drift + by_flow * self.memory.value();
-        self.liquidity.act(&QuotingView { time_ns, fair_price: self.fair_price, tilt, best }, send);
+        self.liquidity.act(&QuotingView { time_ns, previous_ns, fair_price: self.fair_price, tilt, best }, send);
     }
 }
 
@@ -160,7 +175,7 @@ impl Background for SyntheticMarket {
         self.now_ns = time_ns;
         self.fair_price = self.path.advance(time_ns);
         let mut first = Vec::new();
-        self.quote(time_ns, [None; 2], |action| first.push(action));
+        self.quote(time_ns, time_ns, [None; 2], |action| first.push(action));
         if let Some(makers) = self.accounts.makers {
             for action in &first {
                 exchange.execute(time_ns, makers, action, &mut |_| {});
@@ -180,14 +195,14 @@ impl Background for SyntheticMarket {
         else {
             return;
         };
-        let elapsed_s = seconds_between(self.now_ns, time_ns).max(0.0);
-        self.now_ns = time_ns;
+        let previous_ns = std::mem::replace(&mut self.now_ns, time_ns);
+        let elapsed_s = seconds_between(previous_ns, time_ns).max(0.0);
         self.fair_price = self.path.advance(time_ns);
         self.funding.advance(time_ns);
         let conditions = self.path.conditions();
         let best = self.best(exchange);
         self.memory.fade(elapsed_s);
-        self.quote(time_ns, best, |action| actions.push((makers, action)));
+        self.quote(previous_ns, time_ns, best, |action| actions.push((makers, action)));
         let (asset, grid) = (self.asset, &self.grid);
         let taker = |side: Side, price: Price, size: Lots| {
             Action::Place(NewOrder {
@@ -206,7 +221,7 @@ impl Background for SyntheticMarket {
         };
         let depth = |side: Side, limit: Price| exchange.depth_to(asset, side.opposite(), limit);
         self.arbitrage.advance(time_ns, self.fair_price, grid, best, |side, limit| {
-            actions.push((arbitrage, taker(side, limit, depth(side, limit))));
+            actions.push((arbitrage, taker(side, limit, EVERYTHING)));
         });
         let memory = &mut self.memory;
         self.flow.advance(elapsed_s * conditions.activity, |event| {
