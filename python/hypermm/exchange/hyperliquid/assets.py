@@ -83,9 +83,11 @@ class Universe:
 
     Args:
         assets: In any order; `Universe.from_answers` makes them.
+        spot_pairs: Names of spot pairs, whose market can be watched.
     """
 
-    def __init__(self, assets: Sequence[Asset]) -> None:
+    def __init__(self, assets: Sequence[Asset], spot_pairs: Sequence[str] = ()) -> None:
+        self._spot_pairs = frozenset(spot_pairs)
         self._by_coin = {asset.coin: asset for asset in assets}
         self._by_id = {asset.asset_id: asset for asset in assets}
 
@@ -127,7 +129,7 @@ class Universe:
                     )
                 scale = _fee_scale(entry, perp_dexs[place])
                 assets.append(_asset(entry, base + index, name, meta.collateralToken, tokens, scale))
-        return cls(assets)
+        return cls(assets, [] if spot is None else [pair.name for pair in spot.universe])
 
     def asset(self, coin: str) -> Asset:
         """An asset that trades.
@@ -157,6 +159,15 @@ class Universe:
             hint = f"did you mean {' or '.join(near)}? Names are told apart by case" if near else ""
             raise UnknownCoinError(field="coin", value=coin, expected="a perpetual of the venue", hint=hint)
         return asset
+
+    def check_feed(self, coin: str) -> None:
+        """Passes a perpetual that trades, or a spot pair.
+
+        Raises:
+            UnknownCoinError: It is neither.
+        """
+        if coin not in self._spot_pairs:
+            self.asset(coin)
 
     def by_id(self, asset_id: int) -> Asset | None:
         """The asset of a number, None when there is none."""

@@ -1,0 +1,116 @@
+"""Market streams of some coins: frames to events, each print once, and how old every stream is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hypermm.exchange.hyperliquid import wire
+from hypermm.exchange.hyperliquid.decode import NS_PER_MS, best_update, book_update, context_update, trades_update
+from hypermm.exchange.hyperliquid.memory import SeenIds
+from hypermm.exchange.hyperliquid.notices import TapeGap
+from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from hypermm.exchange.events import EngineEvent
+
+__all__ = ["MARKET_CHANNELS", "MarketFeeds"]
+
+MARKET_CHANNELS = ("l2Book", "bbo", "trades", "activeAssetCtx")
+HISTORY_AGE_NS = 5 * NS_PER_S
+
+
+class MarketFeeds:
+    """Handles the frames of `MARKET_CHANNELS`; those of other coins are passed over.
+
+    The venue repeats about thirty prints with every subscription. Before the first connection they date from a market
+    nobody watched and are handed on as history; later they fill the gap, and each is told once. Where they begin after
+    what was seen, prints may be missing, and a notice says so; prints of one coin are taken to come in order.
+
+    Args:
+        coins: Coins to follow.
+    """
+
+    def __init__(self, coins: Sequence[str]) -> None:
+        self.streams = {(channel, coin): Stream(channel, coin) for coin in coins for channel in MARKET_CHANNELS}
+        self.gaps: list[TapeGap] = []
+        self._books = {coin: self.streams["l2Book", coin] for coin in coins}
+        self._bests = {coin: self.streams["bbo", coin] for coin in coins}
+        self._contexts = {coin: self.streams["activeAssetCtx", coin] for coin in coins}
+        self._seen = {coin: SeenIds() for coin in coins}
+        self._replays: set[str] = set()
+        self.handlers: dict[type[msgspec.Struct], Callable[[int, Any], list[EngineEvent]]] = {
+            wire.CHANNELS["bbo"]: self._on_best,
+            wire.CHANNELS["l2Book"]: self._on_book,
+            wire.CHANNELS["trades"]: self._on_trades,
+            wire.CHANNELS["activeAssetCtx"]: self._on_context,
+            wire.CHANNELS["activeSpotAssetCtx"]: self._on_spot_context,
+        }
+
+    def connected(self) -> None:
+        """A new connection: the first prints of each coin will be repeated ones."""
+        self._replays = set(self._seen)
+
+    def silent_at_ns(self, patience_ns: int) -> int | None:
+        """When every book will have been silent for so long; None before all are acknowledged."""
+        books = self._books.values()
+        if not all(book.acknowledged for book in books):
+            return None
+        return max(book.last_ns for book in books) + patience_ns
+
+    def _on_best(self, now_ns: int, data: wire.Bbo) -> list[EngineEvent]:
+        stream = self._bests.get(data.coin)
+        if stream is None:
+            return []
+        stream.last_ns = now_ns
+        return [best_update(data)]
+
+    def _on_book(self, now_ns: int, data: wire.L2Book) -> list[EngineEvent]:
+        stream = self._books.get(data.coin)
+        if stream is None:
+            return []
+        stream.last_ns = now_ns
+        return [book_update(data)]
+
+    def _on_context(self, now_ns: int, data: wire.ActiveAssetCtx) -> list[EngineEvent]:
+        stream = self._contexts.get(data.coin)
+        if stream is None:
+            return []
+        stream.last_ns = now_ns
+        return [context_update(data)]
+
+    def _on_spot_context(self, now_ns: int, data: wire.ActiveSpotAssetCtx) -> list[EngineEvent]:
+        stream = self._contexts.get(data.coin)
+        if stream is not None:
+            stream.last_ns = now_ns
+        return []
+
+    def _on_trades(self, now_ns: int, rows: list[wire.WsTrade]) -> list[EngineEvent]:
+        events: list[EngineEvent] = []
+        for coin in dict.fromkeys(row.coin for row in rows):
+            if coin in self._seen:
+                self.streams["trades", coin].last_ns = now_ns
+                events += self._prints(now_ns, coin, [row for row in rows if row.coin == coin])
+        return events
+
+    def _prints(self, now_ns: int, coin: str, rows: list[wire.WsTrade]) -> list[EngineEvent]:
+        seen = self._seen[coin]
+        last_ms = seen.newest
+        new = [row for row in rows if seen.add(row.time, row.tid)]
+        is_replay = coin in self._replays
+        self._replays.discard(coin)
+        history: list[wire.WsTrade] = []
+        if is_replay and last_ms is None:
+            horizon_ms = (now_ns - HISTORY_AGE_NS) // NS_PER_MS
+            history = [row for row in new if row.time < horizon_ms]
+            new = [row for row in new if row.time >= horizon_ms]
+        elif is_replay and last_ms is not None and len(new) == len(rows):
+            self.gaps.append(TapeGap(coin, last_ms, min(row.time for row in rows)))
+        events: list[EngineEvent] = []
+        if history:
+            events.append(trades_update(coin, history, is_history=True))
+        if new:
+            events.append(trades_update(coin, new))
+        return events

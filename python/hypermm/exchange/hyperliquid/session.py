@@ -1,0 +1,468 @@
+"""A connection's life without the connection: bytes and times in, events, notices and bytes out.
+
+    disconnected → connecting → subscribing → reconciling → ready
+         ↑______________________________________________________|
+
+The keeper of the socket does what it is told, in a loop:
+
+- while `connect_at_ns` is set: wait until then, call `connecting`, open a socket, call `connected` or `disconnected`;
+- hand every frame to `receive` and apply the events it returns whole (`events.apply_frame`); call `advance` at
+  `wake_at_ns`; read `notices` after either;
+- send what `take_outgoing` gives; close the socket when `close_reason` is set; when it is gone, call `disconnected`.
+
+Events flow before the session is ready, so that engines are warm; quoting may begin at `Ready`. When the connection is
+lost, orders that rest at the venue are taken to be alive. Times are ns since 1970 and do not go back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hypermm.exceptions import InvalidInputError, WireError
+from hypermm.exchange.hyperliquid import encode, wire
+from hypermm.exchange.hyperliquid.account import Account, Query, Reconciliation
+from hypermm.exchange.hyperliquid.answers import read_info, read_post_info
+from hypermm.exchange.hyperliquid.decode import read_frame
+from hypermm.exchange.hyperliquid.feeds import MarketFeeds
+from hypermm.exchange.hyperliquid.notices import (
+    AccountLimits,
+    ActionAnswered,
+    ActionLost,
+    Disconnected,
+    FrameRefused,
+    Notice,
+    Ready,
+    RequestFailed,
+    StreamTurned,
+    VenueText,
+)
+from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketLimits, info_weight
+from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream, StreamAge
+
+if TYPE_CHECKING:
+    from hypermm.exchange.events import EngineEvent
+    from hypermm.exchange.hyperliquid.assets import Universe
+
+__all__ = ["Phase", "Session"]
+
+GREETING = "Websocket connection established."
+PING_AFTER_NS = 20 * NS_PER_S
+PONG_WITHIN_NS = 15 * NS_PER_S
+ACKNOWLEDGE_WITHIN_NS = 15 * NS_PER_S
+ANSWER_WITHIN_NS = 10 * NS_PER_S
+BOOKS_SILENT_NS = 20 * NS_PER_S
+ASK_AGAIN_NS = 2 * NS_PER_S
+STEADY_NS = 30 * NS_PER_S
+FIRST_BACKOFF_S = 0.25
+LAST_BACKOFF_S = 30.0
+
+ACCOUNT_CHANNELS = ("orderUpdates", "userFills", "userFundings")
+
+
+class Phase(enum.Enum):
+    """How far the session has come."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    RECONCILING = "reconciling"
+    READY = "ready"
+
+
+class _Post(msgspec.Struct):
+    """A request under way: one of the account's queries, or an action of the keeper's."""
+
+    query: Query | None
+    answer_by_ns: int
+
+
+class Session:
+    """One websocket, for the markets of some coins and, with an address, our account in them.
+
+    Args:
+        universe: The venue's assets, fresh.
+        coins: Coins we trade.
+        jitter: Draws from [0, 1), of the keeper's own seeded source; spreads reconnections.
+        user: Our account's address; None for market data alone.
+        references: Coins, spot ones too, of which only the market is wanted.
+        limits: Shared by all sessions of this machine.
+        weight: Charged for queries, when given.
+        fills_since_ms: See `Account`.
+
+    Raises:
+        UnknownCoinError: A coin the venue does not know or has delisted. Asked for, it would cost us the socket.
+        InvalidInputError: No coin, one twice, a malformed address, or more than one websocket may carry.
+    """
+
+    def __init__(
+        self,
+        universe: Universe,
+        coins: Sequence[str],
+        jitter: Callable[[], float],
+        *,
+        user: str | None = None,
+        references: Sequence[str] = (),
+        limits: SocketLimits | None = None,
+        weight: IpWeight | None = None,
+        fills_since_ms: int | None = None,
+    ) -> None:
+        feeds = [*coins, *references]
+        if not coins or len(set(feeds)) != len(feeds):
+            raise InvalidInputError(field="coins", value=feeds, expected="at least one coin, each once")
+        assets = {coin: universe.asset(coin) for coin in coins}
+        for coin in references:
+            universe.check_feed(coin)
+        self._user = None if user is None else encode.address(user)
+        self._account = None if self._user is None else Account(self._user, assets, fills_since_ms)
+        self._limits = SocketLimits() if limits is None else limits
+        self._weight = weight
+        self._jitter = jitter
+        self._feeds = MarketFeeds(feeds)
+        self._streams = dict(self._feeds.streams)
+        if self._account is not None:
+            self._streams |= {(channel, ""): Stream(channel, "") for channel in ACCOUNT_CHANNELS}
+        self._limits.check_subscriptions(len(self._streams), 1 if user else 0)
+        self._handlers: dict[type[msgspec.Struct], Callable[[int, Any], list[EngineEvent]]] = {
+            **self._feeds.handlers,
+            wire.CHANNELS["orderUpdates"]: self._on_orders,
+            wire.CHANNELS["userFills"]: self._on_fills,
+            wire.CHANNELS["userFundings"]: self._on_fundings,
+            wire.CHANNELS["subscriptionResponse"]: self._on_acknowledgement,
+            wire.CHANNELS["post"]: self._on_post,
+            wire.CHANNELS["error"]: self._on_error,
+        }
+        self.notices: deque[Notice] = deque()
+        self.phase = Phase.DISCONNECTED
+        self.close_reason: str | None = None
+        self.connect_at_ns: int | None = 0
+        self.connections = 0
+        self._failures = 0
+        self._outgoing: deque[bytes] = deque()
+        self._posts: dict[int, _Post] = {}
+        self._later: list[tuple[int, Query]] = []
+        self._next_id = 1
+        self._reconciliation: Reconciliation | None = None
+        self._heard_ns = 0
+        self._pinged_ns: int | None = None
+        self._blocked_ns: int | None = None
+        self._since_ns = 0
+
+    # --- the socket ---------------------------------------------------------------------------------------------
+
+    def connecting(self, now_ns: int) -> None:
+        """The keeper opens a socket."""
+        self._limits.connected(now_ns)
+        self.connect_at_ns = None
+        self.phase = Phase.CONNECTING
+
+    def connected(self, now_ns: int) -> None:
+        """The socket is open: everything is subscribed to anew."""
+        self.connections += 1
+        self.phase = Phase.SUBSCRIBING
+        self._since_ns = self._heard_ns = now_ns
+        for stream in self._streams.values():
+            stream.reset()
+            self._send(self._subscription(stream))
+        self._feeds.connected()
+
+    def disconnected(self, now_ns: int, reason: str) -> None:
+        """The socket is gone, or could not be opened."""
+        steady = self.phase is Phase.READY and now_ns - self._since_ns >= STEADY_NS
+        self._failures = 1 if steady else self._failures + 1
+        ceiling_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures - 1, 16))
+        wait_ns = round(ceiling_s * (0.5 + 0.5 * self._jitter()) * NS_PER_S)
+        self.connect_at_ns = self._limits.connect_at_ns(now_ns + wait_ns)
+        silent = [f"{s.channel} {s.coin}".strip() for s in self._streams.values() if not s.acknowledged]
+        suspects = tuple(silent) if self.phase is Phase.SUBSCRIBING else ()
+        lost = tuple(number for number, post in self._posts.items() if post.query is None)
+        self.notices.append(Disconnected(self.close_reason or reason, self.connect_at_ns, suspects, lost))
+        self.phase = Phase.DISCONNECTED
+        self.close_reason = None
+        self._outgoing.clear()
+        self._posts.clear()
+        self._later.clear()
+        self._reconciliation = None
+        self._pinged_ns = None
+        if self._account is not None:
+            self._account.interrupted()
+
+    def take_outgoing(self, now_ns: int) -> list[bytes]:
+        """Frames to send now; what would pass the venue's limit of messages is kept for later."""
+        frames = []
+        while self._outgoing and self._limits.messages.try_spend(now_ns, 1):
+            frames.append(self._outgoing.popleft())
+        self._blocked_ns = self._limits.messages.free_at_ns(now_ns, 1) if self._outgoing else None
+        return frames
+
+    def _send(self, frame: bytes) -> None:
+        self._outgoing.append(frame)
+
+    def _subscription(self, stream: Stream) -> bytes:
+        if stream.coin == "":
+            return encode.subscribe(stream.channel, user=self._user)
+        fast = True if stream.channel == "l2Book" else None
+        return encode.subscribe(stream.channel, coin=stream.coin, fast=fast)
+
+    # --- frames -------------------------------------------------------------------------------------------------
+
+    def receive(self, now_ns: int, frame: bytes | str) -> list[EngineEvent]:
+        """Takes a frame; what cannot be read becomes a notice and changes nothing.
+
+        Returns:
+            What it says to engines, to be applied whole.
+        """
+        self._heard_ns = now_ns
+        self._pinged_ns = None
+        try:
+            message = read_frame(frame)
+            handler = self._handlers.get(type(message))
+            events = [] if handler is None else handler(now_ns, message.data)
+        except WireError as error:
+            if frame not in (GREETING, GREETING.encode()):
+                self.notices.append(FrameRefused(error))
+            return []
+        if self._feeds.gaps:
+            self.notices.extend(self._feeds.gaps)
+            self._feeds.gaps.clear()
+        return events
+
+    def _on_orders(self, now_ns: int, rows: list[wire.OrderUpdate]) -> list[EngineEvent]:
+        if self._account is None:
+            return []
+        self._heard_of("orderUpdates", now_ns)
+        return self._account.on_order_rows(rows)
+
+    def _on_fills(self, now_ns: int, data: wire.UserFills) -> list[EngineEvent]:
+        if self._account is None or data.user.lower() != self._user:
+            return []
+        self._heard_of("userFills", now_ns)
+        events = self._account.on_fills(data.fills, is_snapshot=data.isSnapshot)
+        if self._account.gaps:
+            self.notices.extend(self._account.gaps)
+            self._account.gaps.clear()
+            if self.phase in (Phase.RECONCILING, Phase.READY):
+                self.reconcile(now_ns)
+        return events
+
+    def _on_fundings(self, now_ns: int, data: wire.UserFundings) -> list[EngineEvent]:
+        if self._account is None or data.user.lower() != self._user:
+            return []
+        self._heard_of("userFundings", now_ns)
+        return self._account.on_fundings(data.fundings, is_snapshot=data.isSnapshot)
+
+    def _heard_of(self, channel: str, now_ns: int) -> None:
+        self._streams[channel, ""].last_ns = now_ns
+
+    # --- subscriptions ------------------------------------------------------------------------------------------
+
+    def _on_acknowledgement(self, now_ns: int, data: wire.SubscriptionResponse) -> list[EngineEvent]:
+        if data.method == "subscribe":
+            self._acknowledge(now_ns, data.subscription)
+        return []
+
+    def _acknowledge(self, now_ns: int, subscription: wire.Subscription) -> None:
+        kind = "activeAssetCtx" if subscription.type == "activeSpotAssetCtx" else subscription.type
+        stream = self._streams.get((kind, subscription.coin or ""))
+        if stream is not None and not stream.acknowledged:
+            stream.acknowledge(now_ns)
+        if self.phase is Phase.SUBSCRIBING and all(stream.acknowledged for stream in self._streams.values()):
+            if self._account is None:
+                self._ready(now_ns)
+            else:
+                self.reconcile(now_ns)
+
+    def _on_error(self, now_ns: int, text: str) -> list[EngineEvent]:
+        self.notices.append(VenueText(text))
+        if text.startswith("Already subscribed"):
+            try:
+                told = msgspec.json.decode(text.partition(":")[2], type=wire.Subscription, strict=False)
+            except msgspec.MsgspecError:
+                return []
+            self._acknowledge(now_ns, told)
+        return []
+
+    # --- posts --------------------------------------------------------------------------------------------------
+
+    def send_action(self, now_ns: int, envelope: encode.Action) -> int:
+        """Sends a signed action.
+
+        Returns:
+            Its id, which `ActionAnswered`, `ActionLost` or `Disconnected` will name.
+
+        Raises:
+            InvalidInputError: There is no connection.
+        """
+        if self.phase not in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY):
+            raise InvalidInputError(field="phase", value=self.phase.value, expected="a connection")
+        return self._post(now_ns, "action", envelope, None)
+
+    def _post(self, now_ns: int, kind: str, payload: encode.Action, query: Query | None) -> int:
+        number = self._next_id
+        self._next_id += 1
+        self._posts[number] = _Post(query, now_ns + ANSWER_WITHIN_NS)
+        self._send(encode.post(number, kind, payload))
+        return number
+
+    def _on_post(self, now_ns: int, data: wire.PostAnswer) -> list[EngineEvent]:
+        post = self._posts.pop(data.id, None)
+        if post is None:
+            return []
+        response = data.response
+        if post.query is None:
+            if response.type == "action":
+                self.notices.append(ActionAnswered(data.id, response.payload))
+            else:
+                self.notices.append(ActionLost(data.id, bytes(response.payload).decode(errors="replace")))
+            return []
+        if response.type != "info":
+            self._again(now_ns, post.query, bytes(response.payload).decode(errors="replace"))
+            return []
+        try:
+            value = read_post_info(post.query.kind, response.payload)
+        except WireError as error:
+            self.notices.append(FrameRefused(error))
+            self._again(now_ns, post.query, "unreadable answer")
+            return []
+        return self._answered(now_ns, post.query, value)
+
+    def answer_over_http(self, now_ns: int, query: Query, body: bytes) -> list[EngineEvent]:
+        """Takes the answer to one of `open_queries` that the keeper asked for over HTTP instead.
+
+        Raises:
+            WireError: It cannot be read; the query stays open.
+        """
+        numbers = [number for number, post in self._posts.items() if post.query == query]
+        if not numbers:
+            return []
+        value = read_info(query.kind, body)
+        for number in numbers:
+            del self._posts[number]
+        return self._answered(now_ns, query, value)
+
+    @property
+    def open_queries(self) -> list[Query]:
+        """Queries without an answer yet."""
+        return [post.query for post in self._posts.values() if post.query is not None]
+
+    def _ask(self, now_ns: int, queries: Sequence[Query], delay_ns: int = 0) -> None:
+        for query in queries:
+            weight = info_weight(query.kind)
+            free_ns = now_ns if self._weight is None else self._weight.free_at_ns(now_ns, weight)
+            at_ns = max(now_ns + delay_ns, now_ns if free_ns is None else free_ns)
+            if at_ns > now_ns:
+                self._later.append((at_ns, query))
+                continue
+            if self._weight is not None:
+                self._weight.try_spend(now_ns, weight)
+            self._post(now_ns, "info", encode.info_request(query.kind, **dict(query.fields)), query)
+
+    def _again(self, now_ns: int, query: Query, reason: str) -> None:
+        self.notices.append(RequestFailed(query.kind, reason, now_ns + ASK_AGAIN_NS))
+        self._later.append((now_ns + ASK_AGAIN_NS, query))
+
+    # --- reconciliation -----------------------------------------------------------------------------------------
+
+    def reconcile(self, now_ns: int) -> None:
+        """Reads orders, fills and positions anew; not ready until they agree. For a keeper who has doubts, too.
+
+        Raises:
+            InvalidInputError: There is no account, or the streams are not acknowledged.
+        """
+        if self._account is None or self.phase not in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY):
+            raise InvalidInputError(field="phase", value=self.phase.value, expected="a connected account")
+        self.phase = Phase.RECONCILING
+        for number in [number for number, post in self._posts.items() if post.query is not None]:
+            del self._posts[number]
+        self._later.clear()
+        self._reconciliation = Reconciliation(self._account)
+        limits = Query("userRateLimit", (("user", self._user),))
+        self._ask(now_ns, [*self._reconciliation.start(), limits])
+
+    def _answered(self, now_ns: int, query: Query, value: Any) -> list[EngineEvent]:
+        if query.kind == "userRateLimit":
+            self.notices.append(AccountLimits(value.nRequestsUsed, value.nRequestsCap))
+            return []
+        reconciliation = self._reconciliation
+        if reconciliation is None:
+            return []
+        if self._weight is not None and isinstance(value, list):
+            self._weight.charge_rows(now_ns, query.kind, len(value))
+        events, queries = reconciliation.answer(query, value)
+        self._ask(now_ns, queries, ASK_AGAIN_NS if reconciliation.attempts else 0)
+        if reconciliation.done and self._account is not None:
+            self.notices.extend(reconciliation.mismatches)
+            self._account.gaps.clear()
+            self._reconciliation = None
+            self._ready(now_ns)
+        return events
+
+    def _ready(self, now_ns: int) -> None:
+        self.phase = Phase.READY
+        self._since_ns = now_ns
+        self.notices.append(Ready(self.connections))
+
+    # --- clocks -------------------------------------------------------------------------------------------------
+
+    def advance(self, now_ns: int) -> None:
+        """Lets time pass: pings, repeats queries, tells streams that fell silent, gives a dead socket up."""
+        if self.phase in (Phase.DISCONNECTED, Phase.CONNECTING) or self.close_reason is not None:
+            return
+        due = [query for at_ns, query in self._later if at_ns <= now_ns]
+        self._later = [(at_ns, query) for at_ns, query in self._later if at_ns > now_ns]
+        self._ask(now_ns, due)
+        for number in [number for number, post in self._posts.items() if post.answer_by_ns <= now_ns]:
+            query = self._posts.pop(number).query
+            if query is None:
+                self.notices.append(ActionLost(number, "no answer"))
+            else:
+                self._again(now_ns, query, "no answer")
+        for stream in self._streams.values():
+            late = stream.turned(now_ns)
+            if late is not None:
+                age_s = stream.age_s(now_ns) or 0.0
+                self.notices.append(StreamTurned(stream.channel, stream.coin, late, age_s))
+        self._watch(now_ns)
+
+    def _watch(self, now_ns: int) -> None:
+        """Ping rule, and the reasons to give the socket up."""
+        if self._pinged_ns is not None and now_ns - self._pinged_ns >= PONG_WITHIN_NS:
+            self.close_reason = "no answer to a ping"
+        elif self._pinged_ns is None and now_ns - self._heard_ns >= PING_AFTER_NS:
+            self._pinged_ns = now_ns
+            self._send(encode.PING)
+        if self.phase is Phase.SUBSCRIBING and now_ns - self._since_ns >= ACKNOWLEDGE_WITHIN_NS:
+            self.close_reason = "subscriptions not acknowledged"
+        silent_ns = self._feeds.silent_at_ns(BOOKS_SILENT_NS)
+        if silent_ns is not None and now_ns >= silent_ns:
+            self.close_reason = "connected, but every book is silent"
+
+    def wake_at_ns(self) -> int | None:
+        """When `advance` has something to do next; None while there is no connection."""
+        if self.phase in (Phase.DISCONNECTED, Phase.CONNECTING):
+            return None
+        times = [at_ns for at_ns, _ in self._later]
+        times += [post.answer_by_ns for post in self._posts.values()]
+        times += [at for stream in self._streams.values() if (at := stream.late_at_ns()) and not stream.is_late]
+        silent_ns = self._feeds.silent_at_ns(BOOKS_SILENT_NS)
+        times += [at for at in (silent_ns, self._blocked_ns) if at is not None]
+        if self._pinged_ns is None:
+            times.append(self._heard_ns + PING_AFTER_NS)
+        else:
+            times.append(self._pinged_ns + PONG_WITHIN_NS)
+        if self.phase is Phase.SUBSCRIBING:
+            times.append(self._since_ns + ACKNOWLEDGE_WITHIN_NS)
+        return min(times)
+
+    def ages(self, now_ns: int) -> list[StreamAge]:
+        """Every stream as of now."""
+        return [stream.report(now_ns) for stream in self._streams.values()]
+
+    @property
+    def account(self) -> Account | None:
+        """What is known of our account; None for market data alone."""
+        return self._account
