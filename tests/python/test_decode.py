@@ -18,7 +18,7 @@ from hypermm.exchange.events import BestUpdate, BookUpdate, OwnFill, apply_frame
 from hypermm.exchange.hyperliquid import wire
 from hypermm.exchange.hyperliquid.answers import classify, read_info, read_outcomes, read_post_info
 from hypermm.exchange.hyperliquid.decode import (
-    events_of,
+    decode,
     order_status,
     order_update,
     own_fill,
@@ -68,7 +68,7 @@ def fill(tid: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def events(text: str | bytes) -> list[Any]:
-    return events_of(read_frame(text))
+    return decode(text)
 
 
 # --- what comes out ---------------------------------------------------------------------------------------------

@@ -324,6 +324,16 @@ def test_connected_but_silent_books_are_told_then_given_up() -> None:
     assert [(t.channel, t.is_late) for t in turned[:1]] == [("l2Book", True)]
 
 
+def test_a_repeated_acknowledgement_makes_no_stream_young() -> None:
+    rig = ready_rig()
+    subscription = {"type": "l2Book", "coin": COIN}
+    again = {"channel": "subscriptionResponse", "data": {"method": "subscribe", "subscription": subscription}}
+    rig.pass_time(5_000)
+    rig.session.receive(rig.now, json.dumps(again))
+    (age,) = [age for age in rig.session.ages(rig.now) if age.channel == "l2Book"]
+    assert (age.status, age.age_s) == (StreamStatus.LATE, 5.0)
+
+
 def test_a_stream_that_speaks_again_is_told() -> None:
     rig = ready_rig()
     rig.pass_time(5_000)
@@ -514,6 +524,8 @@ def test_a_position_that_fills_do_not_explain_is_taken_and_told() -> None:
     rig.venue.position += 3 * LOT
     rig.venue.pass_time(1_000)
     rig.session.reconcile(rig.now)
+    rig.run(3_000)
+    assert rig.session.phase is Phase.RECONCILING, "asked again, with pauses"
     rig.run(20_000)
     assert rig.session.phase is Phase.READY
     (mismatch,) = rig.of(PositionMismatch)

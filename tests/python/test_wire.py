@@ -132,12 +132,14 @@ def test_captured_books_trades_and_contexts_keep_every_number(real_frames: Path)
         raw, frame = json.loads(line), read_frame(line)
         data = raw.get("data")
         if raw["channel"] == "bbo":
-            assert [level and (level.px, level.sz, level.n) for level in frame.data.bbo] == [
-                level and (float(level["px"]), float(level["sz"]), level["n"]) for level in data["bbo"]
+            assert [level and (level.px, level.sz) for level in frame.data.bbo] == [
+                level and (float(level["px"]), float(level["sz"])) for level in data["bbo"]
             ]
         elif raw["channel"] == "l2Book":
             for side, wanted in zip(frame.data.levels, data["levels"], strict=True):
-                assert [number for level in side for number in (level.px, level.sz, level.n)] == values_of(wanted)
+                assert [(level.px, level.sz) for level in side] == [
+                    (float(row["px"]), float(row["sz"])) for row in wanted
+                ]
         elif raw["channel"] == "trades":
             assert [(t.px, t.sz, t.time, t.tid, t.side) for t in frame.data] == [
                 (float(t["px"]), float(t["sz"]), t["time"], t["tid"], t["side"]) for t in data

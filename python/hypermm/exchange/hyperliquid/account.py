@@ -11,6 +11,7 @@ Truth comes by two ways that overtake one another: the account's channels, and q
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,16 +67,9 @@ class _Chain:
         elif time_ms < self.time_ms:
             return False
         self._links.append((before, after))
-        self.position = after
-        if not fits:
-            # Fills of one time may come in any order: the end is where no other link starts.
-            starts = [start for start, _ in self._links]
-            ends = [end for _, end in self._links]
-            for start in starts:
-                if start in ends:
-                    ends.remove(start)
-            if len(ends) == 1:
-                self.position = ends[0]
+        # Fills of one time may come in any order: the end is where no other link starts.
+        ends = Counter(end for _, end in self._links) - Counter(start for start, _ in self._links)
+        self.position = next(iter(ends)) if len(ends) == 1 else after
         return fits
 
     def restart(self, time_ms: int, position: int) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from hypermm.exceptions import WireError
 from hypermm.exchange.hyperliquid import wire, wire_info
-from hypermm.exchange.hyperliquid.decode import translate
+from hypermm.exchange.hyperliquid.decode import UNREADABLE, translate
 from hypermm.exchange.orders import OrderOutcome, OutcomeKind, Refusal
 
 __all__ = ["classify", "read_info", "read_outcomes", "read_post_info", "refused"]
@@ -17,14 +17,13 @@ _INFO = {kind: msgspec.json.Decoder(type_, strict=False) for kind, type_ in wire
 _info_payload = msgspec.json.Decoder(wire.InfoPayload)
 _answer = msgspec.json.Decoder(wire_info.ExchangeAnswer)
 _response = msgspec.json.Decoder(wire_info.ActionResponse, strict=False)
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def _decode(decoder: Any, payload: bytes | str | msgspec.Raw, channel: str) -> Any:
     data = bytes(payload) if isinstance(payload, msgspec.Raw) else payload
     try:
         return decoder.decode(data)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise translate(error, data, channel) from error
 
 

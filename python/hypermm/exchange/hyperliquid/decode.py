@@ -34,9 +34,11 @@ from hypermm.exchange.hyperliquid import wire
 
 __all__ = [
     "NS_PER_MS",
-    "best_update",
-    "book_update",
+    "UNREADABLE",
+    "best_events",
+    "book_events",
     "context_update",
+    "decode",
     "events_of",
     "funding_payment",
     "order_status",
@@ -45,6 +47,7 @@ __all__ = [
     "own_order",
     "position_updates",
     "read_frame",
+    "read_unchecked",
     "trades_update",
     "translate",
 ]
@@ -52,7 +55,10 @@ __all__ = [
 NS_PER_MS = 1_000_000
 _SIDES = {"B": Side.BUY, "A": Side.SELL}
 _frames = msgspec.json.Decoder(reduce(or_, wire.CHANNELS.values()), strict=False)
-_read = _frames.decode
+read_unchecked: Callable[[bytes | str], Any] = _frames.decode
+"""`read_frame` that lets msgspec's own errors (`UNREADABLE`) through, a call cheaper."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What msgspec raises at bytes it cannot make sense of."""
 
 # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -67,8 +73,8 @@ def read_frame(frame: bytes | str) -> Any:
         WireError: It is no JSON, of an unknown channel, or a field is missing, of the wrong type or out of range.
     """
     try:
-        return _read(frame)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return read_unchecked(frame)
+    except UNREADABLE as error:
         raise translate(error, frame) from error
 
 
@@ -86,7 +92,7 @@ def translate(error: Exception, payload: bytes | str, channel: str | None = None
     """
     try:
         value: Any = msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return WireError(
             channel=channel or "", field="frame", value=_short(payload), expected="JSON", hint=str(error)[:200]
         )
@@ -116,34 +122,41 @@ def _short(value: object) -> str:
 # --- markets ----------------------------------------------------------------------------------------------------
 
 
-def best_update(data: wire.Bbo) -> BestUpdate:
+# On the path of every frame these give lists at once: a call saved is a tenth of what a best bid and offer costs.
+
+
+def best_events(data: wire.Bbo) -> list[EngineEvent]:
     """Best bid and offer."""
     try:
         bid, ask = data.bbo
     except ValueError:
         bid, ask = [*data.bbo, None, None][:2]
     if bid is not None and ask is not None:
-        return BestUpdate(data.coin, data.time * NS_PER_MS, bid.px, bid.sz, ask.px, ask.sz)
+        return [BestUpdate(data.coin, data.time * NS_PER_MS, bid.px, bid.sz, ask.px, ask.sz)]
     empty = (None, None)
-    return BestUpdate(
-        data.coin,
-        data.time * NS_PER_MS,
-        *(empty if bid is None else (bid.px, bid.sz)),
-        *(empty if ask is None else (ask.px, ask.sz)),
-    )
+    return [
+        BestUpdate(
+            data.coin,
+            data.time * NS_PER_MS,
+            *(empty if bid is None else (bid.px, bid.sz)),
+            *(empty if ask is None else (ask.px, ask.sz)),
+        )
+    ]
 
 
-def book_update(data: wire.L2Book) -> BookUpdate:
+def book_events(data: wire.L2Book) -> list[EngineEvent]:
     """A whole book."""
     bids, asks = data.levels
-    return BookUpdate(
-        data.coin,
-        data.time * NS_PER_MS,
-        [level.px for level in bids],
-        [level.sz for level in bids],
-        [level.px for level in asks],
-        [level.sz for level in asks],
-    )
+    return [
+        BookUpdate(
+            data.coin,
+            data.time * NS_PER_MS,
+            [level.px for level in bids],
+            [level.sz for level in bids],
+            [level.px for level in asks],
+            [level.sz for level in asks],
+        )
+    ]
 
 
 def trades_update(coin: str, rows: Iterable[wire.WsTrade], *, is_history: bool = False) -> TradesUpdate:
@@ -272,8 +285,8 @@ def _trades(rows: list[wire.WsTrade]) -> list[EngineEvent]:
 
 
 _EVENTS: dict[type[msgspec.Struct], Callable[[Any], list[EngineEvent]]] = {
-    wire.CHANNELS["bbo"]: lambda data: [best_update(data)],
-    wire.CHANNELS["l2Book"]: lambda data: [book_update(data)],
+    wire.CHANNELS["bbo"]: best_events,
+    wire.CHANNELS["l2Book"]: book_events,
     wire.CHANNELS["trades"]: _trades,
     wire.CHANNELS["activeAssetCtx"]: lambda data: [context_update(data)],
     wire.CHANNELS["orderUpdates"]: lambda data: [order_update(row) for row in data],
@@ -290,3 +303,17 @@ def events_of(frame: Any) -> list[EngineEvent]:
     """What a frame of `read_frame` says to an engine; empty for channels that say nothing to one."""
     make = _EVENTS.get(type(frame))
     return [] if make is None else make(frame.data)
+
+
+def decode(frame: bytes | str) -> list[EngineEvent]:
+    """`read_frame` and `events_of` in one.
+
+    Raises:
+        WireError: As `read_frame`.
+    """
+    try:
+        read = read_unchecked(frame)
+    except UNREADABLE as error:
+        raise translate(error, frame) from error
+    make = _EVENTS.get(type(read))
+    return [] if make is None else make(read.data)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hypermm.exchange.hyperliquid import wire
-from hypermm.exchange.hyperliquid.decode import NS_PER_MS, best_update, book_update, context_update, trades_update
+from hypermm.exchange.hyperliquid.decode import NS_PER_MS, best_events, book_events, context_update, trades_update
 from hypermm.exchange.hyperliquid.memory import SeenIds
 from hypermm.exchange.hyperliquid.notices import TapeGap
 from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream
@@ -65,14 +65,14 @@ class MarketFeeds:
         if stream is None:
             return []
         stream.last_ns = now_ns
-        return [best_update(data)]
+        return best_events(data)
 
     def _on_book(self, now_ns: int, data: wire.L2Book) -> list[EngineEvent]:
         stream = self._books.get(data.coin)
         if stream is None:
             return []
         stream.last_ns = now_ns
-        return [book_update(data)]
+        return book_events(data)
 
     def _on_context(self, now_ns: int, data: wire.ActiveAssetCtx) -> list[EngineEvent]:
         stream = self._contexts.get(data.coin)

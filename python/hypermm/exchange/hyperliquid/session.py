@@ -27,7 +27,7 @@ from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.hyperliquid import encode, wire
 from hypermm.exchange.hyperliquid.account import Account, Query, Reconciliation
 from hypermm.exchange.hyperliquid.answers import read_info, read_post_info
-from hypermm.exchange.hyperliquid.decode import read_frame
+from hypermm.exchange.hyperliquid.decode import UNREADABLE, read_unchecked, translate
 from hypermm.exchange.hyperliquid.feeds import MarketFeeds
 from hypermm.exchange.hyperliquid.notices import (
     AccountLimits,
@@ -219,17 +219,22 @@ class Session:
         self._heard_ns = now_ns
         self._pinged_ns = None
         try:
-            message = read_frame(frame)
+            message = read_unchecked(frame)
             handler = self._handlers.get(type(message))
             events = [] if handler is None else handler(now_ns, message.data)
+        except UNREADABLE as error:
+            return self._refuse(frame, translate(error, frame))
         except WireError as error:
-            if frame not in (GREETING, GREETING.encode()):
-                self.notices.append(FrameRefused(error))
-            return []
+            return self._refuse(frame, error)
         if self._feeds.gaps:
             self.notices.extend(self._feeds.gaps)
             self._feeds.gaps.clear()
         return events
+
+    def _refuse(self, frame: bytes | str, error: WireError) -> list[EngineEvent]:
+        if frame not in (GREETING, GREETING.encode()):
+            self.notices.append(FrameRefused(error))
+        return []
 
     def _on_orders(self, now_ns: int, rows: list[wire.OrderUpdate]) -> list[EngineEvent]:
         if self._account is None:

@@ -29,11 +29,10 @@ BookSide: TypeAlias = Literal["B", "A"]
 
 
 class Level(Struct, gc=False):
-    """A price level; `n` orders stand in it."""
+    """A price level; how many orders stand in it is not read."""
 
     px: Price
     sz: Size
-    n: Annotated[int, Meta(ge=0)] = 0
 
 
 class L2Book(Struct, gc=False):
