@@ -16,6 +16,7 @@ mod matching_fees;
 #[path = "../../benches/rust/matching_flow.rs"]
 mod matching_flow;
 mod matching_margin;
+mod matching_naive;
 mod matching_oracle;
 mod matching_rules;
 mod matching_speed;

@@ -228,6 +228,10 @@ impl Exchange {
         let Some(oracle) = self.asset(asset).and_then(|asset| asset.oracle) else {
             return Err(invalid_input("asset", asset.0, "a contract with an oracle price", "call set_reference first"));
         };
+        // All or none: what one ledger refuses, none pays.
+        for account in &self.accounts {
+            account.positions[index].ledger.clone().on_funding(oracle, rate)?;
+        }
         for (row, account) in self.accounts.iter_mut().enumerate() {
             let position = &mut account.positions[index];
             if position.size() == 0 {

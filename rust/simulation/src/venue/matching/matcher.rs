@@ -151,7 +151,8 @@ impl Exchange {
         size: i64,
     ) -> Option<(Leg, Leg)> {
         let held = |account: AccountId| self.accounts[account.0 as usize].positions[index].size();
-        if held(taker).abs().max(held(maker).abs()) > MAX_POSITION {
+        let largest = held(taker).abs().max(held(maker).abs()).max(self.assets[index].open_interest);
+        if largest > MAX_POSITION {
             return None;
         }
         let maker = self.book_leg(maker, index, side.opposite(), price, size, false)?;
@@ -255,7 +256,7 @@ impl Exchange {
     }
 }
 
-/// A position can always be counted on: the ledger's bound less the largest order.
+/// Positions and their sum can always be counted: the ledger's bound less the largest order.
 const MAX_POSITION: i64 = i64::MAX / 8;
 
 #[derive(Clone, Copy, Debug)]
