@@ -79,6 +79,10 @@ fn opening_needs_size_times_mark_over_leverage_and_closing_nothing() {
     floor.rest(TRADER, ask(410_000, 5_000));
     floor.rest(TRADER, ask(410_000, 10_000));
     assert!(!margin(floor.place(2, bid(390_000, 100_000))), "the background has no margin");
+    // 50 USD are left at 3900: the long may be closed, but not turned into a short of nearly its size.
+    mark(&mut floor, 390_000);
+    assert!(margin(floor.place(TRADER, ask(410_000, 9_900))));
+    floor.rest(TRADER, ask(410_000, 7_500));
 }
 
 /// Kills: a resting order that trades without margin; a taker that stops at it.
