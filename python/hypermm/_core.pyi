@@ -1409,7 +1409,7 @@ def backtest(
     config: EngineConfig,
     *,
     seed: SupportsIndex = 0,
-    fill_model: str | tuple[float, float] = "paper",
+    fill_model: str | tuple[float, float] | tuple[str, float] = "paper",
     cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
     latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
     strategy: Any = None,
@@ -1423,7 +1423,9 @@ def backtest(
         instrument: Facts of the contract.
         config: Configuration of the engine; with a `strategy`, its cap, fee, clip, levels and volatility are used.
         seed: Seed of every draw, 0 to 2^63 − 1. Draws are keyed by seed, order and trade, never by call order.
-        fill_model: "paper", "default", or (touch_probability, queue_factor), each 0 to 1.
+        fill_model: What fills an order. By chance: "paper", "default", or (touch_probability, queue_factor), each 0 to
+            1. By its place in the queue, which trades and cancels ahead move up: "risk_averse" (no cancel is ahead),
+            ("power", exponent) or "power" (exponent 1: in proportion), "log".
         cycle_ns: Least time between quotes, ns; 0 quotes after every event.
         latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
         strategy: Any object with ``on_event(event)`` and ``quote(time_ns)``; the latter returns a `Decision`, None,

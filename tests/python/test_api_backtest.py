@@ -236,6 +236,9 @@ def test_a_bad_column_is_named(name: str, spoil: Any, kind: type[HypermmError]) 
         ({"fill_model": "lucky"}, "fill_model"),
         ({"fill_model": 3}, "fill_model"),
         ({"fill_model": (1.5, 0.5)}, "touch_probability"),
+        ({"fill_model": ("power", 0)}, "cancel_exponent"),
+        ({"fill_model": ("power", "1")}, "cancel_exponent"),
+        ({"fill_model": ("log", 1)}, "fill_model"),
         ({"cycle_ns": 0.25}, "cycle_ns"),
         ({"cycle_ns": -1}, "cycle_ns"),
         ({"latency": -1}, "latency"),
@@ -347,7 +350,7 @@ def test_a_refused_fill_model_says_all_that_it_may_be(setting: dict[str, Any]) -
     with pytest.raises(InvalidInputError) as caught:
         hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, **setting)
     assert caught.value.value == repr(setting["fill_model"])
-    for word in ("paper", "default", "(touch_probability, queue_factor)"):
+    for word in ("paper", "default", "risk_averse", '("power", exponent)', "log", "(touch_probability, queue_factor)"):
         assert word in caught.value.expected
     with pytest.raises(InvalidInputError, match="to the venue, back from it"):
         hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, latency=(1, 2, 3))  # type: ignore[arg-type]

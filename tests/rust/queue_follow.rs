@@ -3,6 +3,7 @@
 use hypermm_core::instrument::Instrument;
 use hypermm_core::state::book::{Book, SnapshotLevels};
 use hypermm_core::state::own_orders::OwnOrders;
+use hypermm_core::state::queue::CancelModel;
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side};
 use proptest::prelude::*;
 
@@ -12,6 +13,7 @@ proptest! {
     fn following_the_best_equals_following_the_whole_book(
         steps in prop::collection::vec((-6_i64..6, 1_i64..300, 0_i64..30, any::<bool>()), 1..40),
     ) {
+        let cancels = CancelModel::default();
         let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
         let (mut book, mut short, mut long) = (Book::default(), OwnOrders::default(), OwnOrders::default());
         for (now, (shift, size, place, whole)) in steps.into_iter().enumerate() {
@@ -24,13 +26,13 @@ proptest! {
                 let sizes: Vec<f64> = (0..20).map(|level| ((size * (level + 3)) % 97 + 1) as f64).collect();
                 let levels = SnapshotLevels { bid_prices: &bids, bid_sizes: &sizes, ask_prices: &asks, ask_sizes: &sizes };
                 book.apply_snapshot(now, &Book::check_snapshot(&instrument, levels).unwrap());
-                short.follow_book(&book);
-                long.follow_book(&book);
+                short.follow_book(&book, cancels);
+                long.follow_book(&book, cancels);
             } else {
                 let level = |side, units| Book::check_best(&instrument, side, Some((price(units), size as f64))).unwrap();
                 book.apply_best(now, level(Side::Buy, bid), level(Side::Sell, ask));
-                short.follow_best(&book);
-                long.follow_book(&book);
+                short.follow_best(&book, cancels);
+                long.follow_book(&book, cancels);
             }
             for (side, units) in [(Side::Buy, bid - place), (Side::Sell, ask + place)] {
                 let order = Price(units * 10);
@@ -41,7 +43,7 @@ proptest! {
                 }
             }
             for (left, right) in short.live().iter().zip(long.live()) {
-                prop_assert_eq!(left.ahead, right.ahead, "{:?} at {} after step {}", left.side, left.price.0, now);
+                prop_assert_eq!(left.queue.ahead(), right.queue.ahead(), "{:?} at {} after step {}", left.side, left.price.0, now);
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Laws of the probabilistic fill model and its keyed draws.
 
+use hypermm_core::state::queue::QueuePosition;
 use hypermm_core::types::{Lots, Price, Side};
-use hypermm_simulation::venue::fill_models::{FillModel, FillParameters, KeyedDraws, ProbabilisticFills, Touch};
+use hypermm_simulation::venue::fill_models::{
+    FillModel, FillParameters, FillSettings, KeyedDraws, ProbabilisticFills, Touch,
+};
 use proptest::prelude::*;
 
 fn touch() -> Touch {
@@ -21,8 +24,8 @@ fn touch() -> Touch {
 /// Each row is worked out by hand from the numbers of seed 003.
 #[test]
 fn probability_is_the_product_of_the_seed_factors() {
-    let paper = FillParameters::named("paper").unwrap();
-    let default = FillParameters::named("default").unwrap();
+    let paper = FillParameters::PAPER;
+    let default = FillParameters::DEFAULT;
     let base = touch();
     let at_level = Price(1_000);
     let through = Price(999);
@@ -58,7 +61,9 @@ fn probability_is_the_product_of_the_seed_factors() {
             assert!((found - expected).abs() < 1e-12, "{case:?}: {found}, by hand {expected}");
         }
     }
-    assert_eq!(FillParameters::named("papers").unwrap_err().detail().field, "fill_model");
+    assert_eq!(FillSettings::named("paper").unwrap(), FillSettings::Probabilistic(paper));
+    assert_eq!(FillSettings::named("default").unwrap(), FillSettings::Probabilistic(default));
+    assert_eq!(FillSettings::named("papers").unwrap_err().detail().field, "fill_model");
     let bad = FillParameters { touch_probability: f64::NAN, queue_factor: 0.5 };
     assert_eq!(ProbabilisticFills::new(bad, 0).unwrap_err().detail().field, "touch_probability");
 }
@@ -121,10 +126,11 @@ fn fills_happen_as_often_as_the_probability_says() {
     let parameters = FillParameters::PAPER;
     let mut model = ProbabilisticFills::new(parameters, 42).unwrap();
     let count = 40_000;
-    let fills = (0..count).filter(|trade| model.fills(&Touch { trade_id: *trade, ..touch() })).count();
-    let share = fills as f64 / count as f64;
+    let mut fills = |touch: Touch| model.take(&touch, touch.trade_size, &mut QueuePosition::unseen()).0 > 0;
+    let count_of_fills = (0..count).filter(|trade| fills(Touch { trade_id: *trade, ..touch() })).count();
+    let share = count_of_fills as f64 / count as f64;
     let deviation = (0.3 * 0.7 / count as f64).sqrt();
     println!("fill share {share:.4} for probability 0.3, {:.1} deviations off", (share - 0.3) / deviation);
     assert!((share - 0.3).abs() < 4.0 * deviation);
-    assert!(!model.fills(&Touch { trade_price: Price(1_001), ..touch() }));
+    assert!(!fills(Touch { trade_price: Price(1_001), ..touch() }));
 }

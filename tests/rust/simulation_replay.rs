@@ -14,7 +14,7 @@ use hypermm_simulation::backtest::output::BacktestOutput;
 use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, run, run_with};
 use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::session::{Session, SessionSettings};
-use hypermm_simulation::venue::fill_models::FillParameters;
+use hypermm_simulation::venue::fill_models::FillSettings;
 
 const LATENCY_NS: i64 = 30_000_000;
 
@@ -32,7 +32,7 @@ fn session() -> &'static Session {
 }
 
 fn settings() -> BacktestSettings {
-    BacktestSettings { fill_model: FillParameters::PAPER, log_decisions: true, ..BacktestSettings::default() }
+    BacktestSettings { fill_model: FillSettings::OPTIMISTIC, log_decisions: true, ..BacktestSettings::default() }
 }
 
 fn play(columns: &RecordingColumns<'_>, settings: &BacktestSettings) -> BacktestOutput {

@@ -1,6 +1,7 @@
 //! Laws of the venue over a recording, on small markets written by hand. Every print that may fill does.
 
 use hypermm_core::instrument::Instrument;
+use hypermm_core::state::queue::QueuePosition;
 use hypermm_core::types::{Lots, OrderStatus, Price, Side};
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::venue::fill_models::{FillModel, Touch};
@@ -15,9 +16,9 @@ const MS: i64 = 1_000_000;
 struct Always;
 
 impl FillModel for Always {
-    fn fills(&mut self, touch: &Touch) -> bool {
+    fn take(&mut self, touch: &Touch, left: Lots, _queue: &mut QueuePosition) -> Lots {
         assert!(touch.age_ns >= 0);
-        touch.beyond().is_some()
+        if touch.beyond().is_some() { left.min(touch.order_remaining) } else { Lots(0) }
     }
 }
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import hypermm
-from hypermm.cli.output import json_option, print_json, progress_bar, stderr, stdout
+from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
 from hypermm.config import RunConfig, Settings, load_settings
 from hypermm.exceptions import MissingDependencyError
 from hypermm.recording import load_recording
@@ -21,6 +21,7 @@ from hypermm.recording.instruments import instrument_facts
 from hypermm.recording.write import write_columns
 from hypermm.research.evaluate import RunView, mid_path
 from hypermm.research.report import write_report
+from hypermm.research.views import FillView, fill_views
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,12 @@ _HORIZONS = ("0.5s", "1s", "5s", "10s", "30s", "60s")
 @click.option(
     "--cycle-ms", type=click.FloatRange(0, 60_000), help="Least time between quotes; 0: every event.  [default: 250]"
 )
-@click.option("--fill-model", type=click.Choice(["paper", "default"]), help="Parameter set of the fill model.")
+@click.option(
+    "--fill-model",
+    type=click.Choice(["paper", "default", "risk_averse", "power", "log"]),
+    help="What fills our orders.  [default: paper]",
+)
+@click.option("--views/--no-views", default=True, help="Report the run under three fill models.  [default: views]")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: out/COIN]")
 @json_option
@@ -56,6 +62,7 @@ def backtest(
     seed: int | None,
     cycle_ms: float | None,
     fill_model: str | None,
+    views: bool,
     instrument_file: str | None,
     out: str | None,
     as_json: bool,
@@ -70,7 +77,8 @@ def backtest(
     recording = load_recording(data, coin)
     instrument = known_instrument(coin, instrument_file)
     folder = Path(out) if out else Path("out") / coin.replace(":", "-")
-    summary = run_backtest(recording, instrument, settings, folder, f"{coin}, recorded", as_json=as_json)
+    title = f"{coin}, recorded"
+    summary = run_backtest(recording, instrument, settings, folder, title, as_json=as_json, views=views)
     if as_json:
         print_json(summary)
 
@@ -99,6 +107,7 @@ def run_backtest(
     title: str,
     *,
     as_json: bool,
+    views: bool = True,
 ) -> dict[str, Any]:
     """Runs one backtest, writes its files into `folder`, prints the table unless `as_json`, returns the summary."""
     begin = time.perf_counter()
@@ -107,17 +116,24 @@ def run_backtest(
     config = settings.engine_config(max_position=cap)
     arguments: dict[str, Any] = {
         "seed": settings.run.seed,
-        "fill_model": settings.run.fill_model,
         "cycle_ns": settings.run.cycle_ns,
         "latency": (round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
     }
     with progress_bar(title) as advance:
-        result = hypermm.backtest(recording, instrument, config, progress=advance, **arguments)
+        result = hypermm.backtest(
+            recording, instrument, config, fill_model=settings.run.fills_by, progress=advance, **arguments
+        )
     summary = result.summary()
     if recording.events <= _MOST_EVENTS_TIMED_AGAIN:
         # Speed is that of engine and venue over arrays in memory: once more without the log of decisions.
-        bare = hypermm.backtest(recording, instrument, config, log_decisions=False, **arguments)
+        bare = hypermm.backtest(
+            recording, instrument, config, fill_model=settings.run.fills_by, log_decisions=False, **arguments
+        )
         summary["events_per_s"] = bare.summary()["events_per_s"]
+    if views:
+        exponent = settings.run.cancel_exponent
+        by_model = fill_views(recording, instrument, config, cancel_exponent=exponent, **arguments)
+        summary["views"] = [view._asdict() for view in by_model]
     folder.mkdir(parents=True, exist_ok=True)
     write_columns(folder / "fills.parquet", flat_columns(result.fills))
     write_columns(folder / "decisions.parquet", flat_columns(result.decisions))
@@ -158,9 +174,26 @@ def run_backtest(
     summary["wall_s"] = time.perf_counter() - begin
     if not as_json:
         print_summary(title, recording, summary, config.max_position)
+        if views:
+            print_table("Fill models", [_view_row(view) for view in by_model])
         written = [folder / "fills.parquet", folder / "decisions.parquet", *([page] if page else [])]
         stdout().print(Text("wrote " + ", ".join(map(str, written)), style="dim"), soft_wrap=True)
     return summary
+
+
+def _view_row(view: FillView) -> dict[str, str | int]:
+    def signed(value: float | None) -> str:
+        return "–" if value is None else f"{value:+.2f}"
+
+    return {
+        "view": view.view,
+        "fills": view.fills,
+        "volume, USD": f"{view.volume_usd:,.0f}",
+        "PnL, USD": signed(view.pnl_usd),
+        "edge after fees, bps": signed(view.edge_bps),
+        "markout 10 s, bps": signed(view.markout_bps),
+        "fill model": view.fill_model,
+    }
 
 
 def flat_columns(columns: Mapping[str, Any]) -> dict[str, Any]:

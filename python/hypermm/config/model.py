@@ -24,7 +24,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         seed: Seed of every draw.
         cycle_ms: Least time between two quotes, ms; 0 quotes on every event.
-        fill_model: Parameter set of the fill model: "paper", the old paper trader's, or "default", which fills less.
+        fill_model: What fills our orders: chance ("paper", the old paper trader's, or "default", which fills less) or a
+            place in the queue, moved up by trades and by cancels ahead: "risk_averse" none, "power" or "log" a share.
+        cancel_exponent: Exponent of "power"; 1 takes cancels in proportion to the size ahead and behind.
         max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
         to_venue_ms: From sending an order until the venue acts on it, ms.
         acknowledge_ms: From the venue's act until we know of it, ms.
@@ -35,9 +37,12 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         float, msgspec.Meta(ge=0, le=60_000, description="Least time between two quotes; 0: on every event. Unit: ms.")
     ] = 250.0
     fill_model: Annotated[
-        Literal["paper", "default"],
-        msgspec.Meta(description="Fill model: paper, the old paper trader's, or default, which fills less. Unit: 1."),
+        Literal["paper", "default", "risk_averse", "power", "log"],
+        msgspec.Meta(description="Fill model: chance, paper or default; a queue, risk_averse, power or log. Unit: 1."),
     ] = "paper"
+    cancel_exponent: Annotated[
+        float, msgspec.Meta(gt=0, le=20, description="Exponent of cancels ahead in the power queue. Unit: 1.")
+    ] = 1.0
     max_position_usd: Annotated[
         float,
         msgspec.Meta(
@@ -57,6 +62,11 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def cycle_ns(self) -> int:
         """Least time between two quotes, ns."""
         return round(self.cycle_ms * 1e6)
+
+    @property
+    def fills_by(self) -> str | tuple[str, float]:
+        """The fill model as `hypermm.backtest` takes it."""
+        return ("power", self.cancel_exponent) if self.fill_model == "power" else self.fill_model
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

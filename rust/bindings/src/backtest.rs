@@ -8,12 +8,13 @@ use hypermm_core::error::{Error, invalid_input};
 use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::pricing::decision::{Decision, QuoteSide};
+use hypermm_core::state::queue::CancelModel;
 use hypermm_core::types::{QuoteStatus, TimestampNs};
 use hypermm_simulation::backtest::output::BacktestOutput;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run_with};
 use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::recording::at_row;
-use hypermm_simulation::venue::fill_models::FillParameters;
+use hypermm_simulation::venue::fill_models::{FillParameters, FillSettings};
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple, PyType};
@@ -33,7 +34,8 @@ const PROGRESS_INTERVAL_S: f64 = 0.05;
 const STRATEGY: &str = "an object with methods on_event(event) and quote(time_ns)";
 const ANSWER: &str = "a Decision, None, or an object with bids and asks";
 const LADDER: &str = "an object with prices and sizes, best level first; empty ones for no quotes";
-const FILL_MODEL: &str = "\"paper\", \"default\" or a pair (touch_probability, queue_factor)";
+const FILL_MODEL: &str = "\"paper\", \"default\", \"risk_averse\", \"power\", (\"power\", exponent), \"log\" or a pair \
+                          (touch_probability, queue_factor)";
 const LATENCY: &str = "integer ns each way, or a pair of them (to the venue, back from it)";
 
 /// Why a run ended early.
@@ -248,7 +250,7 @@ pub(crate) fn backtest(
     let config = config_of(config)?;
     let settings = BacktestSettings {
         seed: seed.map_or(Ok(0), |given| seed_of(given))?,
-        fill_model: fill_model.map_or(Ok(FillParameters::PAPER), fill_model_of)?,
+        fill_model: fill_model.map_or(Ok(FillSettings::OPTIMISTIC), fill_model_of)?,
         cycle_ns: cycle_ns.map_or(Ok(250_000_000), |given| time_ns("cycle_ns", given))?,
         latency: latency.map_or(Ok(Latency::default()), latency_of)?,
         log_decisions: log_decisions.map_or(Ok(true), |given| flag("log_decisions", given))?,
@@ -333,18 +335,25 @@ fn seed_of(given: &Bound<'_, PyAny>) -> PyResult<u64> {
     u64::try_from(whole).map_err(|_| refuse_argument("seed", given, EXPECTED, ""))
 }
 
-/// "paper" or "default", or a pair (touch_probability, queue_factor).
-fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillParameters> {
+/// A name, a pair (touch_probability, queue_factor) or a pair ("power", exponent).
+fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> {
+    let refuse = || refuse_argument("fill_model", given, FILL_MODEL, "");
     if let Ok(pair) = given.cast::<PyTuple>()
         && pair.len() == 2
     {
-        let touch_probability = number("touch_probability", &pair.get_item(0)?)?;
-        let queue_factor = number("queue_factor", &pair.get_item(1)?)?;
-        return Ok(FillParameters { touch_probability, queue_factor });
+        let (first, second) = (pair.get_item(0)?, pair.get_item(1)?);
+        if let Ok(name) = first.extract::<String>() {
+            return match name.as_str() {
+                "power" => Ok(FillSettings::Queue(CancelModel::Power(number("cancel_exponent", &second)?))),
+                _ => Err(refuse()),
+            };
+        }
+        let touch_probability = number("touch_probability", &first)?;
+        let queue_factor = number("queue_factor", &second)?;
+        return Ok(FillSettings::Probabilistic(FillParameters { touch_probability, queue_factor }));
     }
-    let refuse = || refuse_argument("fill_model", given, FILL_MODEL, "");
     let name = text("fill_model", given).map_err(|_| refuse())?;
-    FillParameters::named(&name).map_err(|_| refuse())
+    FillSettings::named(&name).map_err(|_| refuse())
 }
 
 /// Nanoseconds each way, or a pair (to the venue, back from it).

@@ -422,7 +422,7 @@ impl PyOpenOrder {
     /// Size that stands before it at its price, contracts.
     #[getter]
     fn ahead(&self) -> f64 {
-        self.order.ahead
+        self.order.queue.ahead()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

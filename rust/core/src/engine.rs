@@ -17,6 +17,7 @@ use crate::state::book::{Book, SnapshotLevels};
 use crate::state::context::ContextState;
 use crate::state::inventory::Inventory;
 use crate::state::own_orders::{OwnOrder, OwnOrders};
+use crate::state::queue::CancelModel;
 use crate::state::quota::Quota;
 use crate::state::tape::Tape;
 use crate::types::{
@@ -122,7 +123,7 @@ impl QuoteEngine {
         self.advance(time_ns);
         self.book.apply_snapshot(time_ns, &checked);
         self.after_book();
-        self.own_orders.follow_book(&self.book);
+        self.own_orders.follow_book(&self.book, CancelModel::default());
         Ok(())
     }
 
@@ -137,7 +138,7 @@ impl QuoteEngine {
         self.advance(time_ns);
         self.book.apply_best(time_ns, bid, ask);
         self.after_book();
-        self.own_orders.follow_best(&self.book);
+        self.own_orders.follow_best(&self.book, CancelModel::default());
         Ok(())
     }
 

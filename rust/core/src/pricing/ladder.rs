@@ -313,7 +313,7 @@ fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &mut Merged<W>, l
             && let Some(i) = merged.units[..merged.len].iter().position(|units| *units == order.price.0)
         {
             merged.kept[i] = merged.kept[i].saturating_add(order.remaining.0);
-            ahead[i] = smaller(ahead[i], order.ahead);
+            ahead[i] = smaller(ahead[i], order.queue.ahead());
         }
     }
     for (factor, before) in lanes.queue.iter_mut().zip(ahead) {

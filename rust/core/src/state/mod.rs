@@ -4,5 +4,6 @@ pub mod book;
 pub mod context;
 pub mod inventory;
 pub mod own_orders;
+pub mod queue;
 pub mod quota;
 pub mod tape;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
-use crate::online::lanes::{larger, smaller};
+use super::queue::{CancelModel, QueuePosition};
 use crate::types::{Identifier, Lots, NS_PER_S, OrderStatus, Price, Side, TimestampNs};
 
 /// Centers of the depth buckets by which order life is kept, bps.
@@ -29,8 +29,8 @@ pub struct OwnOrder {
     pub remaining: Lots,
     /// First heard of.
     pub placed_ns: TimestampNs,
-    /// Size that stands before it at its price, contracts.
-    pub ahead: f64,
+    /// Its place among the orders at its price.
+    pub queue: QueuePosition,
     original: Lots,
     filled: Lots,
     bucket: u8,
@@ -230,20 +230,20 @@ impl OwnOrders {
         self.keys.iter().zip(&self.orders).position(|(other, order)| *other == key && order.id == *id)
     }
 
-    /// Lets the queue shrink to what the book shows; it never grows, later size stands behind.
-    pub fn follow_book(&mut self, book: &Book) {
+    /// Lets the queues follow what the book shows at their prices.
+    pub fn follow_book(&mut self, book: &Book, cancels: CancelModel) {
         for order in &mut self.orders {
-            if order.ahead > 0.0
-                && let Some(displayed) = book.side(order.side).displayed_at(order.side, order.price)
+            if order.queue.ahead() > 0.0
+                && let Some(shown) = book.side(order.side).displayed_at(order.side, order.price)
             {
-                order.ahead = smaller(order.ahead, displayed);
+                order.queue.follow_shown(shown, cancels);
             }
         }
     }
 
     /// As [`OwnOrders::follow_book`] after best levels were laid over the book: only the best level and the prices
     /// before it can have changed.
-    pub fn follow_best(&mut self, book: &Book) {
+    pub fn follow_best(&mut self, book: &Book, cancels: CancelModel) {
         for order in &mut self.orders {
             let side = book.side(order.side);
             let (Some(best), Some(size)) = (side.units().first(), side.sizes().first()) else { continue };
@@ -252,17 +252,17 @@ impl OwnOrders {
                 Side::Sell => best - order.price.0,
             };
             if beyond > 0 {
-                order.ahead = 0.0;
+                order.queue.passed();
             } else if beyond == 0 {
-                order.ahead = smaller(order.ahead, *size);
+                order.queue.follow_shown(*size, cancels);
             }
         }
     }
 
-    /// Lets the queue shrink by a print at an order's price, and empties it where a print went through.
+    /// Lets a print at an order's price move it up, and one that went through put it first.
     pub fn follow_trade(&mut self, aggressor: Side, units: i64, size: f64) {
         for order in &mut self.orders {
-            if order.side == aggressor || order.ahead <= 0.0 {
+            if order.side == aggressor || order.queue.ahead() <= 0.0 {
                 continue;
             }
             let through = match order.side {
@@ -270,9 +270,9 @@ impl OwnOrders {
                 Side::Sell => units > order.price.0,
             };
             if through {
-                order.ahead = 0.0;
+                order.queue.passed();
             } else if units == order.price.0 {
-                order.ahead = larger(order.ahead - size, 0.0);
+                order.queue.follow_print(size);
             }
         }
     }
@@ -306,7 +306,7 @@ fn new_order(
         price,
         remaining,
         placed_ns: now_ns,
-        ahead,
+        queue: QueuePosition::behind(ahead),
         original: remaining,
         filled: Lots(0),
         bucket: bucket_of(depth_bps),

@@ -16,7 +16,7 @@ use super::cycle::Cycle;
 use super::output::BacktestOutput;
 use super::strategy::Strategy;
 pub use crate::market::recording::{ContextColumns, RecordingColumns};
-use crate::venue::fill_models::{FillModel, FillParameters, ProbabilisticFills};
+use crate::venue::fill_models::{FillModel, FillParameters, FillSettings, ProbabilisticFills, QueueFills};
 use crate::venue::latency::Latency;
 use crate::venue::recorded::RecordedVenue;
 
@@ -27,8 +27,8 @@ const PROGRESS_MASK: u64 = (1 << 16) - 1;
 pub struct BacktestSettings {
     /// Seed of all draws.
     pub seed: u64,
-    /// Numbers of the fill model.
-    pub fill_model: FillParameters,
+    /// What fills our orders.
+    pub fill_model: FillSettings,
     /// Least time between quotes, ns; 0 quotes after every event.
     pub cycle_ns: i64,
     /// Latency of our own messages.
@@ -43,7 +43,7 @@ impl Default for BacktestSettings {
     fn default() -> Self {
         Self {
             seed: 0,
-            fill_model: FillParameters::DEFAULT,
+            fill_model: FillSettings::Probabilistic(FillParameters::DEFAULT),
             cycle_ns: 250_000_000,
             latency: Latency::default(),
             log_decisions: false,
@@ -103,7 +103,27 @@ pub fn run_with<S: Strategy>(
     settings.validate()?;
     config.validate()?;
     columns.validate()?;
-    let model = ProbabilisticFills::new(settings.fill_model, settings.seed)?;
+    match settings.fill_model {
+        FillSettings::Probabilistic(parameters) => {
+            let model = ProbabilisticFills::new(parameters, settings.seed)?;
+            run_filled(columns, instrument, config, settings, model, strategy, progress)
+        }
+        FillSettings::Queue(cancels) => {
+            let model = QueueFills::new(cancels, instrument.size_scale())?;
+            run_filled(columns, instrument, config, settings, model, strategy, progress)
+        }
+    }
+}
+
+fn run_filled<M: FillModel, S: Strategy>(
+    columns: &RecordingColumns<'_>,
+    instrument: &Instrument,
+    config: &EngineConfig,
+    settings: &BacktestSettings,
+    model: M,
+    strategy: &mut S,
+    progress: &mut dyn FnMut(f64),
+) -> std::result::Result<BacktestOutput, S::Error> {
     let venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
     let mut cycle =
         Cycle::new(instrument, config, venue, settings.cycle_ns, settings.equity_sample_ns, settings.log_decisions)?;

@@ -1,4 +1,10 @@
-//! Which prints fill a resting order of ours.
+//! What of a print fills a resting order of ours.
+//!
+//! The queue models keep each order's place among the others at its price ([`hypermm_core::state::queue`]): a print at
+//! the price fills it with what is left after those ahead, one through the price with all of it, and so does the other
+//! side of the book where it comes to stand at or through the price, since whoever posted there met our order first.
+//! They differ in which cancels they place ahead: none (risk-averse, the pessimistic view), a share by the lengths of
+//! both parts (power, log).
 //!
 //! The probabilistic model is that of the old paper trader (seed 003, section 1), so that results compare:
 //!
@@ -14,6 +20,7 @@
 //! place in the stream. Asking in another order, or not at all, changes no other draw.
 
 use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::state::queue::{CancelModel, DEFAULT_CANCEL_EXPONENT, QueuePosition};
 use hypermm_core::types::{Lots, NS_PER_S, Price, Side};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -64,10 +71,96 @@ impl Touch {
     }
 }
 
-/// Decides whether a print fills an order; how much of the print is left is the venue's business.
+/// Decides how much of a print an order of ours takes.
 pub trait FillModel {
-    /// True when the order takes what it can of this print.
-    fn fills(&mut self, touch: &Touch) -> bool;
+    /// How cancels move orders up in their queues; `None` where no queues are kept, and the book is not looked at.
+    fn cancels(&self) -> Option<CancelModel> {
+        None
+    }
+
+    /// Lots the order takes of `left`, the part of a print that our orders before it left; `queue` moves up by it.
+    fn take(&mut self, touch: &Touch, left: Lots, queue: &mut QueuePosition) -> Lots;
+}
+
+/// Which model a run is made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FillSettings {
+    /// Prints fill by chance, without a queue.
+    Probabilistic(FillParameters),
+    /// Orders wait in the queue at their price.
+    Queue(CancelModel),
+}
+
+impl FillSettings {
+    /// The pessimistic view: nobody ahead of us cancels.
+    pub const PESSIMISTIC: Self = Self::Queue(CancelModel::RiskAverse);
+    /// The calibrated view, its exponent the default until it is fitted.
+    pub const CALIBRATED: Self = Self::Queue(CancelModel::Power(DEFAULT_CANCEL_EXPONENT));
+    /// The optimistic view: the old paper trader's numbers.
+    pub const OPTIMISTIC: Self = Self::Probabilistic(FillParameters::PAPER);
+
+    /// A model by name: `paper`, `default`, `risk_averse`, `power` with the default exponent, or `log`.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] for another name.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "paper" => Ok(Self::OPTIMISTIC),
+            "default" => Ok(Self::Probabilistic(FillParameters::DEFAULT)),
+            "risk_averse" => Ok(Self::PESSIMISTIC),
+            "power" => Ok(Self::CALIBRATED),
+            "log" => Ok(Self::Queue(CancelModel::Log)),
+            _ => Err(invalid_input("fill_model", format!("{name:?}"), "paper, default, risk_averse, power or log", "")),
+        }
+    }
+
+    /// All numbers are within their ranges.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] naming the one that is not.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::Probabilistic(parameters) => parameters.validate(),
+            Self::Queue(cancels) => cancels.validate(),
+        }
+    }
+}
+
+/// Orders that wait in the queue at their price.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueFills {
+    cancels: CancelModel,
+    size_scale: f64,
+}
+
+impl QueueFills {
+    /// Queues in which `cancels` says who leaves; `size_scale` is lots a contract.
+    ///
+    /// # Errors
+    /// As [`CancelModel::validate`].
+    pub fn new(cancels: CancelModel, size_scale: f64) -> Result<Self> {
+        cancels.validate()?;
+        Ok(Self { cancels, size_scale })
+    }
+}
+
+impl FillModel for QueueFills {
+    fn cancels(&self) -> Option<CancelModel> {
+        Some(self.cancels)
+    }
+
+    fn take(&mut self, touch: &Touch, left: Lots, queue: &mut QueuePosition) -> Lots {
+        let reached = match touch.beyond() {
+            None => return Lots(0),
+            Some(0) if touch.aggressor == touch.side => return Lots(0),
+            Some(0) => Lots((queue.follow_print(left.0 as f64 / self.size_scale) * self.size_scale).round() as i64),
+            Some(_) => {
+                queue.passed();
+                left
+            }
+        };
+        reached.min(touch.order_remaining)
+    }
 }
 
 /// Numbers of the probabilistic model.
@@ -84,18 +177,6 @@ impl FillParameters {
     pub const PAPER: Self = Self { touch_probability: 0.5, queue_factor: 0.6 };
     /// The old simulator's own defaults, more careful.
     pub const DEFAULT: Self = Self { touch_probability: 0.3, queue_factor: 0.5 };
-
-    /// A parameter set by name: `paper` or `default`.
-    ///
-    /// # Errors
-    /// [`hypermm_core::error::Error::InvalidInput`] for another name.
-    pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "paper" => Ok(Self::PAPER),
-            "default" => Ok(Self::DEFAULT),
-            _ => Err(invalid_input("fill_model", format!("{name:?}"), "paper or default", "")),
-        }
-    }
 
     /// Both numbers within 0 to 1.
     ///
@@ -143,9 +224,10 @@ impl ProbabilisticFills {
 }
 
 impl FillModel for ProbabilisticFills {
-    fn fills(&mut self, touch: &Touch) -> bool {
+    fn take(&mut self, touch: &Touch, left: Lots, _queue: &mut QueuePosition) -> Lots {
         let probability = self.parameters.probability(touch);
-        probability > 0.0 && self.draws.uniform(touch.order_id, touch.trade_id) < probability
+        let fills = probability > 0.0 && self.draws.uniform(touch.order_id, touch.trade_id) < probability;
+        if fills { left.min(touch.order_remaining) } else { Lots(0) }
     }
 }
 

@@ -52,9 +52,9 @@ pub struct Placement {
 pub struct VenueFill {
     /// Slot of the order.
     pub slot: usize,
-    /// Venue time of the print.
+    /// Venue time of what filled the order.
     pub exchange_time_ns: TimestampNs,
-    /// The print.
+    /// The print; 0 where the other side of the book came to stand at or through the order's price.
     pub trade_id: u64,
     /// Lots.
     pub size: Lots,

@@ -12,3 +12,4 @@ pub mod latency;
 pub mod matched;
 pub mod matching;
 pub mod recorded;
+mod shown;

@@ -4,18 +4,26 @@
 //! its venue time, whenever the recording's collector heard of it, so receive latency lends no foresight. We hear of a
 //! fill when the print was received, or when the venue's answer could have come back, whichever is later. A cancel
 //! that comes too late is answered by the fill.
+//!
+//! Where the fill model keeps queues, orders follow the recorded book on the venue's clock too; at one time a print
+//! comes before the book that shows what it left.
 
 use std::collections::VecDeque;
 
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
 use hypermm_core::outcomes::prediction::Prediction;
+use hypermm_core::state::queue::QueuePosition;
 use hypermm_core::types::{Lots, OrderStatus, Price, Side, TimestampNs};
 
 use super::fill_models::{FillModel, Touch};
 use super::gateway::{Notice, OrderGateway, OrderSlots, Placement, RequestCounts, VenueFill, VenueOrder};
 use super::latency::Latency;
+use super::shown::{BookRows, Shown};
 use crate::market::recording::RecordingColumns;
+
+/// Stands for the print where the other side of the book filled an order.
+const NO_PRINT: u64 = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -31,6 +39,7 @@ struct Standing {
     resting_since_ns: TimestampNs,
     last_told_ns: TimestampNs,
     phase: Phase,
+    queue: QueuePosition,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +68,12 @@ pub struct RecordedVenue<'a, M> {
     /// Places of prints in venue order where receive order differs from it.
     by_exchange_time: Option<Vec<usize>>,
     next_print: usize,
-    next_book: usize,
-    next_best: usize,
+    /// The book as an arriving order meets it.
+    arriving: BookRows<'a>,
+    /// The book as resting orders follow it.
+    followed: BookRows<'a>,
+    /// Lots our orders of each side took of the other side's size that stands at or through their prices.
+    met: [i64; 2],
     filled: Lots,
 }
 
@@ -87,8 +100,9 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             fills: VecDeque::with_capacity(64),
             by_exchange_time,
             next_print: 0,
-            next_book: 0,
-            next_best: 0,
+            arriving: BookRows::new(columns),
+            followed: BookRows::new(columns),
+            met: [0; 2],
             filled: Lots(0),
         }
     }
@@ -100,17 +114,66 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             let request_ns = self.requests.front().map_or(TimestampNs::MAX, |request| request.arrival_ns);
             // An order that arrives with a print is there when it happens.
             let print_limit_ns = request_ns.saturating_sub(1).min(until_ns);
-            self.match_prints(print_limit_ns);
+            self.follow_market(print_limit_ns);
             if request_ns > until_ns {
                 return;
             }
-            if let Some(request) = self.requests.pop_front() {
-                if request.cancel {
-                    self.cancel_arrives(request);
-                } else {
-                    self.order_arrives(request);
+            let Some(request) = self.requests.pop_front() else { return };
+            if request.cancel {
+                self.cancel_arrives(request);
+            } else {
+                self.order_arrives(request);
+            }
+        }
+    }
+
+    /// Lets everything recorded up to and including `limit_ns` happen.
+    #[inline]
+    fn follow_market(&mut self, limit_ns: TimestampNs) {
+        let Some(cancels) = self.model.cancels() else {
+            self.match_prints(limit_ns);
+            return;
+        };
+        while let Some(shown_ns) = self.followed.next_time_ns().filter(|time_ns| *time_ns <= limit_ns) {
+            self.match_prints(shown_ns);
+            let Some((received_ns, bids, asks)) = self.followed.step() else { return };
+            for (side, own, other) in [(Side::Buy, &bids, &asks), (Side::Sell, &asks, &bids)] {
+                if self.resting[side.index()].is_empty() {
+                    self.met[side.index()] = 0;
+                    continue;
+                }
+                self.meet_other_side((shown_ns, received_ns), side, other);
+                for &slot in &self.resting[side.index()] {
+                    let price = self.orders.order(slot).price;
+                    if let Some(shown) = own.at(price.0 as f64 / self.price_scale) {
+                        self.orders.beside_mut(slot).queue.follow_shown(shown, cancels);
+                    }
                 }
             }
+        }
+        self.match_prints(limit_ns);
+    }
+
+    /// Fills our orders of `side` that the other side's levels have reached, best first, each shown lot once.
+    fn meet_other_side(&mut self, times_ns: (TimestampNs, TimestampNs), side: Side, other: &Shown<'_>) {
+        while let Some(&slot) = self.resting[side.index()].first() {
+            let price = self.orders.order(slot).price.0 as f64 / self.price_scale;
+            let reached = (other.up_to(price) * self.size_scale).round() as i64;
+            let met = &mut self.met[side.index()];
+            if reached == 0 {
+                *met = 0;
+            }
+            let size = (reached - *met).min(self.orders.beside(slot).remaining.0);
+            if size <= 0 {
+                return;
+            }
+            *met += size;
+            self.orders.beside_mut(slot).queue.passed();
+            self.fill(slot, times_ns, NO_PRINT, Lots(size));
+            if self.orders.beside(slot).phase != Phase::Gone {
+                return;
+            }
+            self.resting[side.index()].remove(0);
         }
     }
 
@@ -141,29 +204,30 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         for side in [Side::Buy, Side::Sell] {
             let mut place = 0;
             while let Some(&slot) = self.resting[side.index()].get(place) {
-                let (order, standing) = (self.orders.order(slot), self.orders.beside(slot));
+                let order = self.orders.order(slot);
                 if left <= 0 || !reaches(side, order.price) {
                     break;
                 }
-                let remaining = standing.remaining;
+                let standing = self.orders.beside(slot);
                 let touch = Touch {
                     order_id: order.id,
                     side,
                     order_price: order.price,
-                    order_remaining: remaining,
+                    order_remaining: standing.remaining,
                     age_ns: self.columns.trade_exchange_time_ns[row] - standing.resting_since_ns,
                     trade_id: self.columns.trade_id[row],
                     trade_price: price,
                     trade_size: Lots(size),
                     aggressor: self.columns.aggressor(row),
                 };
-                if !self.model.fills(&touch) {
+                let filled = self.model.take(&touch, Lots(left), &mut self.orders.beside_mut(slot).queue);
+                if filled.0 == 0 {
                     place += 1;
                     continue;
                 }
-                let filled = left.min(remaining.0);
-                left -= filled;
-                self.fill(row, slot, Lots(filled));
+                left -= filled.0;
+                let times_ns = (self.columns.trade_exchange_time_ns[row], self.columns.trade_time_ns[row]);
+                self.fill(slot, times_ns, touch.trade_id, filled);
                 if self.orders.beside(slot).phase == Phase::Gone {
                     self.resting[side.index()].remove(place);
                 } else {
@@ -173,10 +237,16 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         }
     }
 
-    fn fill(&mut self, row: usize, slot: usize, size: Lots) {
-        let exchange_time_ns = self.columns.trade_exchange_time_ns[row];
+    /// `times_ns` are the venue's time and the collector's of what filled the order.
+    fn fill(
+        &mut self,
+        slot: usize,
+        (exchange_time_ns, received_ns): (TimestampNs, TimestampNs),
+        trade_id: u64,
+        size: Lots,
+    ) {
         let answer_ns = exchange_time_ns + self.latency.acknowledge_ns;
-        let told_ns = self.columns.trade_time_ns[row].max(answer_ns).max(self.last_fill_told_ns());
+        let told_ns = received_ns.max(answer_ns).max(self.last_fill_told_ns());
         self.filled.0 += if self.orders.order(slot).side == Side::Buy { size.0 } else { -size.0 };
         let standing = self.orders.beside_mut(slot);
         standing.remaining.0 -= size.0;
@@ -184,7 +254,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         if standing.remaining.0 == 0 {
             standing.phase = Phase::Gone;
         }
-        let fill = VenueFill { slot, exchange_time_ns, trade_id: self.columns.trade_id[row], size, fee: None };
+        let fill = VenueFill { slot, exchange_time_ns, trade_id, size, fee: None };
         self.fills.push_back((told_ns, Notice::Fill(fill)));
     }
 
@@ -206,7 +276,12 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             self.answers.push_back((answer_ns, Notice::Status(request.slot, OrderStatus::Rejected)));
             return;
         }
+        let queue = match self.model.cancels() {
+            Some(_) => self.arriving.shown_at(side, price.0 as f64 / self.price_scale).map(QueuePosition::behind),
+            None => None,
+        };
         let standing = self.orders.beside_mut(request.slot);
+        standing.queue = queue.unwrap_or_else(QueuePosition::unseen);
         standing.phase = Phase::Resting;
         standing.resting_since_ns = request.arrival_ns;
         self.answers.push_back((answer_ns, Notice::Status(request.slot, OrderStatus::Open)));
@@ -239,28 +314,8 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
 
     /// Whether a post-only order would meet the other side's best at `now_ns` of the venue's clock.
     fn would_take(&mut self, now_ns: TimestampNs, side: Side, price: Price) -> bool {
-        let columns = &self.columns;
-        while columns.book_exchange_time_ns.get(self.next_book).is_some_and(|time| *time <= now_ns) {
-            self.next_book += 1;
-        }
-        while columns.best_exchange_time_ns.get(self.next_best).is_some_and(|time| *time <= now_ns) {
-            self.next_best += 1;
-        }
-        let book = self.next_book.checked_sub(1).filter(|_| columns.depth > 0);
-        let best = self.next_best.checked_sub(1);
-        let from_best = match (book, best) {
-            (Some(book), Some(best)) => columns.best_exchange_time_ns[best] >= columns.book_exchange_time_ns[book],
-            (None, Some(_)) => true,
-            (Some(_), None) => false,
-            (None, None) => return false,
-        };
-        let other = match (side, from_best, book, best) {
-            (Side::Buy, true, _, Some(row)) => columns.best_ask_price[row],
-            (Side::Sell, true, _, Some(row)) => columns.best_bid_price[row],
-            (Side::Buy, _, Some(row), _) => columns.ask_prices[row * columns.depth],
-            (Side::Sell, _, Some(row), _) => columns.bid_prices[row * columns.depth],
-            _ => f64::NAN,
-        };
+        self.arriving.advance(now_ns);
+        let Some(other) = self.arriving.best_price(side.opposite()) else { return false };
         let other_units = (other * self.price_scale).round();
         match side {
             Side::Buy => price.0 as f64 >= other_units,
@@ -271,8 +326,13 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
 
 impl<M: FillModel> OrderGateway for RecordedVenue<'_, M> {
     fn place(&mut self, now_ns: TimestampNs, placement: &Placement) -> usize {
-        let standing =
-            Standing { remaining: placement.size, resting_since_ns: 0, last_told_ns: 0, phase: Phase::OnItsWay };
+        let standing = Standing {
+            remaining: placement.size,
+            resting_since_ns: 0,
+            last_told_ns: 0,
+            phase: Phase::OnItsWay,
+            queue: QueuePosition::unseen(),
+        };
         let slot = self.orders.open(now_ns, placement, standing);
         self.send(now_ns, slot, false);
         slot
