@@ -12,12 +12,14 @@ object never wait for one another: the second of two at once raises `EngineBusyE
 import enum
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
+from os import PathLike
+from typing import Any, ClassVar, Literal, NoReturn, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Action",
     "BacktestResult",
     "ConfigField",
     "Decision",
@@ -30,12 +32,14 @@ __all__ = [
     "Instrument",
     "InventoryRisk",
     "Level",
+    "NonceCounter",
     "OpenOrder",
     "OrderStatus",
     "QuoteEngine",
     "QuoteSide",
     "QuoteStatus",
     "Side",
+    "Signer",
     "_Empty",
     "_panic",
     "_quote_in_rust",
@@ -47,7 +51,9 @@ __all__ = [
     "glft_half_spread",
     "merge_levels",
     "optimal_size",
+    "recover_signer",
     "synthetic_session",
+    "wire_number",
 ]
 
 _Number: TypeAlias = SupportsFloat | SupportsIndex
@@ -1458,6 +1464,177 @@ def synthetic_session(
 
     Returns:
         Column name → array, as `Recording.from_columns` takes them.
+    """
+
+@final
+class Action:
+    """One of the venue's L1 actions in canonical form; frozen, comparable, hashable.
+
+    Known are ``order``, ``cancel``, ``cancelByCloid``, ``modify``, ``batchModify``, ``scheduleCancel``,
+    ``updateLeverage``, ``updateIsolatedMargin``, ``topUpIsolatedOnlyMargin``, ``noop`` and ``reserveRequestWeight``;
+    nothing else can be signed, so nothing that moves money to another account.
+    """
+
+    @staticmethod
+    def from_json(data: bytes | str) -> Action:
+        """Reads the venue's JSON; keys in any order, numbers padded or not, flags false or left out.
+
+        Raises:
+            InvalidInputError: Not JSON, an unknown action or field, or a field missing, doubled or out of range.
+        """
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: the venue's field order, numbers without padding, hexadecimal text in lowercase."""
+
+    def to_msgpack(self) -> bytes:
+        """The bytes that are hashed."""
+
+    def connection_id(
+        self,
+        nonce: SupportsIndex,
+        *,
+        vault_address: str | None = None,
+        expires_after_ms: SupportsIndex | None = None,
+    ) -> bytes:
+        """Hash of the action and its terms, 32 bytes."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Signer:
+    """A key that signs, and tells nothing but its address. It cannot be pickled or copied; dropped, it is wiped."""
+
+    @staticmethod
+    def from_file(
+        path: str | PathLike[str],
+        *,
+        is_mainnet: bool,
+        account_address: str | None = None,
+        allow_master_key: bool = False,
+    ) -> Signer:
+        """Reads a private key: 64 hexadecimal digits in a regular file of ours with mode 0600 (or 0400).
+
+        Args:
+            path: The file. The key itself is never an argument.
+            is_mainnet: Sign for mainnet, else for testnet.
+            account_address: The account traded for. If the key turns out to be its own (master) key, which could
+                also withdraw, it is refused; without an address there is nothing to compare.
+            allow_master_key: Take the master key all the same.
+
+        Raises:
+            SigningKeyError: The file is missing, not ours, readable by others or holds something else; or its key is
+                the master key. The message never quotes the content.
+            InvalidInputError: `account_address` is no address.
+        """
+
+    @property
+    def address(self) -> str:
+        """Address of the key, lowercase."""
+
+    @property
+    def is_mainnet(self) -> bool:
+        """Signs for mainnet, else for testnet."""
+
+    def sign(
+        self,
+        action: Action,
+        nonce: SupportsIndex,
+        *,
+        vault_address: str | None = None,
+        expires_after_ms: SupportsIndex | None = None,
+    ) -> tuple[str, str, int]:
+        """Signature of an action: r and s as ``0x`` and 64 digits, v 27 or 28.
+
+        Args:
+            action: What is signed.
+            nonce: Used once; from a `NonceCounter`.
+            vault_address: Vault or sub-account traded for.
+            expires_after_ms: Time after which the venue drops the action, ms.
+
+        Raises:
+            InvalidInputError: A number is out of range, or `vault_address` is no address.
+        """
+
+    def request(
+        self,
+        action: Action,
+        nonce: SupportsIndex,
+        *,
+        vault_address: str | None = None,
+        expires_after_ms: SupportsIndex | None = None,
+    ) -> bytes:
+        """The signed action as the venue's ``/exchange`` takes it, JSON; arguments as in `sign`."""
+
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class NonceCounter:
+    """Numbers that a signer uses once each: max(last + 1, clock), across restarts and a clock that goes back.
+
+    A file holds a bound that no nonce has passed, written ten seconds ahead; after a crash the counter goes on from
+    the bound. One counter of a signer is open at a time, in any process: the second is refused.
+
+    Args:
+        folder: Where the counters of all signers are kept; made when it is not there. The same for all processes.
+        signer_address: `Signer.address`.
+
+    Raises:
+        NonceError: The signer's counter is open elsewhere, its file is damaged, or the folder cannot be written.
+        InvalidInputError: `signer_address` is no address.
+    """
+
+    def __new__(cls, folder: str | PathLike[str], signer_address: str) -> NonceCounter: ...
+    @property
+    def last(self) -> int:
+        """The last nonce given out; after a restart, a bound above all of them; 0 when there was none."""
+
+    def next(self, now_ms: SupportsIndex) -> int:
+        """The next nonce.
+
+        Args:
+            now_ms: The clock, ms since 1970.
+
+        Raises:
+            NonceError: The clock is a day or more behind the counter, the file cannot be written, the counter is
+                closed, or it came into this process through a fork. Nothing is used up.
+            InvalidInputError: The clock is not in milliseconds.
+        """
+
+    def close(self) -> None:
+        """Writes the last nonce down and lets another process use the signer. Closing twice is no error."""
+
+    def __reduce__(self) -> NoReturn: ...
+
+def recover_signer(
+    action: Action,
+    signature: tuple[str, str, int],
+    nonce: SupportsIndex,
+    *,
+    is_mainnet: bool,
+    vault_address: str | None = None,
+    expires_after_ms: SupportsIndex | None = None,
+) -> str:
+    """Address of whoever signed; a signature over anything else gives some other address, as at the venue.
+
+    Args:
+        action: What was signed.
+        signature: r and s as ``0x`` and up to 64 digits, and v of 27 or 28.
+        nonce: The action's nonce.
+        is_mainnet: It was signed for mainnet, else for testnet.
+        vault_address: Vault or sub-account traded for.
+        expires_after_ms: Time after which the venue drops the action, ms.
+
+    Raises:
+        InvalidInputError: The signature is malformed, or no key could have made it.
+    """
+
+def wire_number(value: _Number) -> str:
+    """A price or size as the venue writes it: at most eight decimals, no trailing zeros, no exponent; -0.0 is ``0``.
+
+    Raises:
+        InvalidInputError: Negative, not finite, 1e20 or more, or 1e-12 or more away from eight decimals.
     """
 
 @final

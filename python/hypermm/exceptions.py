@@ -9,6 +9,8 @@
         ├── TimeOrderError(ValueError)          an event earlier than the last one
         ├── SnapshotError(ValueError)           snapshot bytes damaged, foreign or of another version
         ├── EngineBusyError(RuntimeError)       the object is in use by another call; nothing waited, nothing happened
+        ├── SigningKeyError(ValueError)         a key file: not ours alone, not a key, or the master key
+        ├── NonceError(RuntimeError)            a signer's nonce counter: in use, damaged, or far from the clock
         ├── RecordingError(ValueError)          a recording: file, column or row missing or corrupt; has ``row``
         ├── UnknownCoinError(LookupError)       a coin that is not there, or no longer trades
         ├── WireError(ValueError)               a frame or answer of the venue that cannot be read; has ``channel``
@@ -27,7 +29,9 @@ __all__ = [
     "InvalidConfigError",
     "InvalidInputError",
     "MissingDependencyError",
+    "NonceError",
     "RecordingError",
+    "SigningKeyError",
     "SnapshotError",
     "TimeOrderError",
     "UnknownCoinError",
@@ -82,6 +86,14 @@ class SnapshotError(HypermmError, ValueError):
 
 class EngineBusyError(HypermmError, RuntimeError):
     """The object is in use by another call. Calls never wait for one another; call again later."""
+
+
+class SigningKeyError(HypermmError, ValueError):
+    """A key file that is missing, readable by others, not ours, not a key or the master key. Never quotes the key."""
+
+
+class NonceError(HypermmError, RuntimeError):
+    """A signer's nonce counter is in use elsewhere, cannot be written, is damaged, or a day ahead of the clock."""
 
 
 class RecordingError(HypermmError, ValueError):

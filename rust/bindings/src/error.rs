@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hypermm_core::error::{Detail, Error};
+use hypermm_signing::error::{Error as SigningError, Kind as SigningKind};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -17,19 +18,31 @@ pub(crate) enum Kind {
     TimeOrder,
     Snapshot,
     EngineBusy,
+    SigningKey,
+    Nonce,
     Internal,
 }
 
-const KINDS: usize = 6;
-const NAMES: [&str; KINDS] =
-    ["InvalidInputError", "InvalidConfigError", "TimeOrderError", "SnapshotError", "EngineBusyError", "InternalError"];
+const KINDS: usize = 8;
+const NAMES: [&str; KINDS] = [
+    "InvalidInputError",
+    "InvalidConfigError",
+    "TimeOrderError",
+    "SnapshotError",
+    "EngineBusyError",
+    "SigningKeyError",
+    "NonceError",
+    "InternalError",
+];
 static CLASSES: PyOnceLock<[Py<PyType>; KINDS]> = PyOnceLock::new();
 
 fn classes(py: Python<'_>) -> PyResult<&[Py<PyType>; KINDS]> {
     CLASSES.get_or_try_init(py, || {
         let module = py.import("hypermm.exceptions")?;
-        let class = |name: &str| -> PyResult<Py<PyType>> { Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind()) };
-        Ok([class(NAMES[0])?, class(NAMES[1])?, class(NAMES[2])?, class(NAMES[3])?, class(NAMES[4])?, class(NAMES[5])?])
+        let class = |index: usize| -> PyResult<Py<PyType>> {
+            Ok(module.getattr(NAMES[index])?.cast_into::<PyType>()?.unbind())
+        };
+        Ok([class(0)?, class(1)?, class(2)?, class(3)?, class(4)?, class(5)?, class(6)?, class(7)?])
     })
 }
 
@@ -63,6 +76,19 @@ pub(crate) fn from_core(error: &Error) -> PyErr {
         _ => Kind::Internal,
     };
     raise(kind, error.detail())
+}
+
+/// The one match over the signing crate's errors.
+#[cold]
+pub(crate) fn from_signing(error: SigningError) -> PyErr {
+    let kind = match error.kind {
+        SigningKind::Input => Kind::InvalidInput,
+        SigningKind::Key => Kind::SigningKey,
+        SigningKind::Nonce => Kind::Nonce,
+        // Non-exhaustive too.
+        _ => Kind::Internal,
+    };
+    raise(kind, &Detail { field: error.field, value: error.value, expected: error.expected, hint: error.hint })
 }
 
 /// A refused argument that never reached the core.

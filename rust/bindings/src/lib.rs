@@ -15,6 +15,7 @@ mod instrument;
 mod pricing;
 mod recording;
 mod result;
+mod signing;
 mod state;
 mod types;
 
@@ -40,6 +41,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<result::PyBacktestResult>()?;
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
     module.add_function(wrap_pyfunction!(recording::synthetic_session, module)?)?;
+    signing::register(module)?;
     module.add_class::<bench::PyEmpty>()?;
     module.add_function(wrap_pyfunction!(bench::_quote_in_rust, module)?)?;
     module.add_function(wrap_pyfunction!(error::_panic, module)?)
