@@ -1634,7 +1634,7 @@ def wire_number(value: _Number) -> str:
     """A price or size as the venue writes it: at most eight decimals, no trailing zeros, no exponent; -0.0 is ``0``.
 
     Raises:
-        InvalidInputError: Negative, not finite, 1e20 or more, or 1e-12 or more away from eight decimals.
+        InvalidInputError: Negative, not finite, 1e19 or more, or 1e-12 or more away from eight decimals.
     """
 
 @final

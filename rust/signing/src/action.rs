@@ -6,8 +6,10 @@
 
 pub mod decimal;
 pub mod identity;
+mod reading;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 use decimal::Decimal;
@@ -196,99 +198,159 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// An L1 action.
+/// Places orders, each on its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
-pub enum Action {
-    /// Places orders, each on its own.
-    Order {
-        /// At most 200.
-        orders: Vec<Order>,
-        /// How they belong together.
-        grouping: Grouping,
-        /// Fee for a front end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        builder: Option<Builder>,
-    },
+#[serde(deny_unknown_fields)]
+pub struct PlaceOrders {
+    /// At most 200.
+    pub orders: Vec<Order>,
+    /// How they belong together.
+    pub grouping: Grouping,
+    /// Fee for a front end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<Builder>,
+}
+
+/// Cancels several orders, each on its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancels<Target> {
+    /// At most 200.
+    pub cancels: Vec<Target>,
+    /// Ahead of others in the block; not for triggers.
+    #[serde(rename = "f", default, skip_serializing_if = "is_false")]
+    pub fast: bool,
+}
+
+/// Cancels one order and places another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModifyOrder {
+    /// Which order.
+    #[serde(rename = "oid")]
+    pub target: Target,
+    /// What replaces it.
+    pub order: Order,
+    /// Places the new one even when the cancel failed.
+    #[serde(rename = "a", default, skip_serializing_if = "is_false")]
+    pub always_place: bool,
+}
+
+/// Several modifies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModifyOrders {
+    /// At most 200.
+    pub modifies: Vec<Modify>,
+    /// Places new ones even when their cancel failed.
+    #[serde(rename = "a", default, skip_serializing_if = "is_false")]
+    pub always_place: bool,
+}
+
+/// Cancels everything at a time, unless called again; without a time, removes that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleCancel {
+    /// When, ms.
+    #[serde(rename = "time", default, skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<u64>,
+}
+
+/// Sets leverage and margin mode of an asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateLeverage {
+    /// Asset number.
+    pub asset: u32,
+    /// Cross, else isolated.
+    pub is_cross: bool,
+    /// A whole number of 1 or more.
+    pub leverage: u32,
+}
+
+/// Adds to or takes from an isolated position's margin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateIsolatedMargin {
+    /// Asset number.
+    pub asset: u32,
+    /// Has no effect at the venue.
+    pub is_buy: bool,
+    /// Amount, 1e-6 USD; negative takes.
+    #[serde(rename = "ntli")]
+    pub amount_micro_usd: i64,
+}
+
+/// Adds margin to an isolated position until it has a leverage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopUpIsolatedOnlyMargin {
+    /// Asset number.
+    pub asset: u32,
+    /// Leverage to reach.
+    pub leverage: Decimal,
+}
+
+/// Uses up its nonce, nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noop {}
+
+/// Buys requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveRequestWeight {
+    /// How many.
+    pub weight: u64,
+    /// For whom; absent for ourselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Address>,
+}
+
+macro_rules! actions {
+    ($( $(#[$meta:meta])* $variant:ident($body:ty) = $name:literal, )*) => {
+        /// An L1 action.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(tag = "type")]
+        pub enum Action {
+            $( $(#[$meta])* #[serde(rename = $name)] $variant($body), )*
+        }
+
+        impl Action {
+            /// The action called `kind`, of the fields that `rest` has.
+            pub(crate) fn of_kind<'de, D: Deserializer<'de>>(kind: &str, rest: D) -> std::result::Result<Self, D::Error> {
+                match kind {
+                    $( $name => Deserialize::deserialize(rest).map(Self::$variant), )*
+                    _ => Err(D::Error::unknown_variant(kind, &[$($name),*])),
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Places orders.
+    Order(PlaceOrders) = "order",
     /// Cancels by the venue's order ids.
-    Cancel {
-        /// At most 200.
-        cancels: Vec<Cancel>,
-        /// Ahead of others in the block; not for triggers.
-        #[serde(rename = "f", default, skip_serializing_if = "is_false")]
-        fast: bool,
-    },
+    Cancel(Cancels<Cancel>) = "cancel",
     /// Cancels by client order ids.
-    CancelByCloid {
-        /// At most 200.
-        cancels: Vec<CancelByCloid>,
-        /// Ahead of others in the block; not for triggers.
-        #[serde(rename = "f", default, skip_serializing_if = "is_false")]
-        fast: bool,
-    },
-    /// Cancels one order and places another.
-    Modify {
-        /// Which order.
-        #[serde(rename = "oid")]
-        target: Target,
-        /// What replaces it.
-        order: Order,
-        /// Places the new one even when the cancel failed.
-        #[serde(rename = "a", default, skip_serializing_if = "is_false")]
-        always_place: bool,
-    },
-    /// Several modifies.
-    BatchModify {
-        /// At most 200.
-        modifies: Vec<Modify>,
-        /// Places new ones even when their cancel failed.
-        #[serde(rename = "a", default, skip_serializing_if = "is_false")]
-        always_place: bool,
-    },
-    /// Cancels everything at a time, unless called again; without a time, removes that.
-    ScheduleCancel {
-        /// When, ms.
-        #[serde(rename = "time", default, skip_serializing_if = "Option::is_none")]
-        time_ms: Option<u64>,
-    },
-    /// Sets leverage and margin mode of an asset.
-    #[serde(rename_all = "camelCase")]
-    UpdateLeverage {
-        /// Asset number.
-        asset: u32,
-        /// Cross, else isolated.
-        is_cross: bool,
-        /// A whole number of 1 or more.
-        leverage: u32,
-    },
-    /// Adds to or takes from an isolated position's margin.
-    #[serde(rename_all = "camelCase")]
-    UpdateIsolatedMargin {
-        /// Asset number.
-        asset: u32,
-        /// Has no effect at the venue.
-        is_buy: bool,
-        /// Amount, 1e-6 USD; negative takes.
-        #[serde(rename = "ntli")]
-        amount_micro_usd: i64,
-    },
-    /// Adds margin to an isolated position until it has a leverage.
-    TopUpIsolatedOnlyMargin {
-        /// Asset number.
-        asset: u32,
-        /// Leverage to reach.
-        leverage: Decimal,
-    },
-    /// Uses up its nonce, nothing else.
-    Noop {},
-    /// Buys requests.
-    ReserveRequestWeight {
-        /// How many.
-        weight: u64,
-        /// For whom; absent for ourselves.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        destination: Option<Address>,
-    },
+    CancelByCloid(Cancels<CancelByCloid>) = "cancelByCloid",
+    /// Replaces one order.
+    Modify(ModifyOrder) = "modify",
+    /// Replaces orders.
+    BatchModify(ModifyOrders) = "batchModify",
+    /// The dead man's switch.
+    ScheduleCancel(ScheduleCancel) = "scheduleCancel",
+    /// Leverage and margin mode.
+    UpdateLeverage(UpdateLeverage) = "updateLeverage",
+    /// Margin of an isolated position, by amount.
+    UpdateIsolatedMargin(UpdateIsolatedMargin) = "updateIsolatedMargin",
+    /// Margin of an isolated position, by leverage.
+    TopUpIsolatedOnlyMargin(TopUpIsolatedOnlyMargin) = "topUpIsolatedOnlyMargin",
+    /// Nothing.
+    Noop(Noop) = "noop",
+    /// Requests bought.
+    ReserveRequestWeight(ReserveRequestWeight) = "reserveRequestWeight",
 }
 
 impl Action {
@@ -299,7 +361,7 @@ impl Action {
     ///
     /// Not JSON, an unknown action or field, a field missing, doubled, of the wrong type or out of range.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|error| {
+        reading::read(json).map_err(|error| {
             Error::input("action", &String::from_utf8_lossy(json), format!("an action of the venue ({error})"))
         })
     }

@@ -1,6 +1,5 @@
 //! From an action's bytes to the digest that is signed (EIP-712), and from a signature back to its signer.
 
-use std::fmt;
 use std::sync::LazyLock;
 
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
@@ -9,7 +8,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use sha3::{Digest, Keccak256};
 
 use crate::action::Action;
-use crate::action::identity::{Address, fill_from_hex, write_hex};
+use crate::action::identity::{Address, HexText, fill_from_hex};
 use crate::error::{Error, Result};
 
 /// Hash of the domain {name Exchange, version 1, chain id 1337, verifying contract 0}, the same on both networks.
@@ -64,21 +63,12 @@ pub struct Signature {
     pub v: u8,
 }
 
-/// 32 bytes as `0x` and 64 digits.
-struct Half([u8; 32]);
-
-impl fmt::Display for Half {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(formatter, &self.0)
-    }
-}
-
 /// As the venue takes it: r and s as `0x` and 64 digits, v a number.
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut parts = serializer.serialize_struct("Signature", 3)?;
-        parts.serialize_field("r", &format_args!("{}", Half(self.r)))?;
-        parts.serialize_field("s", &format_args!("{}", Half(self.s)))?;
+        parts.serialize_field("r", HexText::of(&self.r).as_str())?;
+        parts.serialize_field("s", HexText::of(&self.s).as_str())?;
         parts.serialize_field("v", &self.v)?;
         parts.end()
     }
@@ -111,7 +101,7 @@ impl Signature {
     /// r and s as `0x` and 64 digits, and v.
     #[must_use]
     pub fn to_parts(&self) -> (String, String, u8) {
-        (Half(self.r).to_string(), Half(self.s).to_string(), self.v)
+        (HexText::of(&self.r).as_str().to_owned(), HexText::of(&self.s).as_str().to_owned(), self.v)
     }
 }
 

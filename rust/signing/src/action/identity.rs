@@ -28,10 +28,29 @@ pub(crate) fn fill_from_hex(digits: &[u8], bytes: &mut [u8]) -> bool {
         })
 }
 
-/// Writes `0x` and the lowercase digits of `bytes`.
-pub(crate) fn write_hex(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    formatter.write_str("0x")?;
-    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+/// `0x` and the lowercase digits of up to 32 bytes, without an allocation.
+pub(crate) struct HexText {
+    text: [u8; 66],
+    length: usize,
+}
+
+impl HexText {
+    pub(crate) fn of<const N: usize>(bytes: &[u8; N]) -> Self {
+        const { assert!(N <= 32) };
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 66];
+        text[..2].copy_from_slice(b"0x");
+        for (pair, byte) in text[2..].chunks_exact_mut(2).zip(bytes) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self { text, length: 2 + 2 * N }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Digits are ASCII: the empty text is never taken.
+        std::str::from_utf8(&self.text[..self.length]).unwrap_or_default()
+    }
 }
 
 macro_rules! hex_text {
@@ -50,19 +69,19 @@ macro_rules! hex_text {
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(formatter, &self.0)
+                formatter.write_str(HexText::of(&self.0).as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(formatter, &self.0)
+                formatter.write_str(HexText::of(&self.0).as_str())
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(HexText::of(&self.0).as_str())
             }
         }
 
