@@ -116,7 +116,7 @@ def ways(name: str) -> dict[str, Any]:
     engines, alone, by_hand = {"ETH": by_session}, {"ETH": by_decode}, DECODERS[name]
     # A session hands on each print once: every call needs prints of its own.
     calls = 2 * ROUNDS * CALLS if "trades" in name else 1
-    supply = itertools.cycle([data.replace(b"12345678901234", str(12345678901234 + i).encode()) for i in range(calls)])
+    supply = itertools.cycle([data.replace(b"1756900000123", str(1756900000123 + i).encode()) for i in range(calls)])
 
     def through_session() -> None:
         now = next(clock)

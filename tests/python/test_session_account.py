@@ -319,6 +319,7 @@ def test_nothing_is_told_twice_and_memory_stays_small(names: list[tuple[int, int
             assert (time, name) not in told
             told.add((time, name))
         assert len(seen) <= capacity + 5
+        assert seen.newest == max(at for at, _ in told)
     assert all(seen.knows(time, name) for time, name in names)
 
 

@@ -89,10 +89,12 @@ class MarketFeeds:
 
     def _on_trades(self, now_ns: int, rows: list[wire.WsTrade]) -> list[EngineEvent]:
         events: list[EngineEvent] = []
-        for coin in dict.fromkeys(row.coin for row in rows):
+        coins = {row.coin for row in rows}
+        for coin in sorted(coins):
             if coin in self._seen:
                 self.streams["trades", coin].last_ns = now_ns
-                events += self._prints(now_ns, coin, [row for row in rows if row.coin == coin])
+                own = rows if len(coins) == 1 else [row for row in rows if row.coin == coin]
+                events += self._prints(now_ns, coin, own)
         return events
 
     def _prints(self, now_ns: int, coin: str, rows: list[wire.WsTrade]) -> list[EngineEvent]:

@@ -16,6 +16,9 @@ class SeenIds:
 
     Args:
         capacity: Names kept, at least.
+
+    Attributes:
+        newest: Latest time; None before the first.
     """
 
     def __init__(self, capacity: int = 8192) -> None:
@@ -24,14 +27,10 @@ class SeenIds:
         self._times: list[int] = []
         self._count = 0
         self._forgotten = -1
+        self.newest: int | None = None
 
     def __len__(self) -> int:
         return self._count
-
-    @property
-    def newest(self) -> int | None:
-        """Latest time kept; None before the first."""
-        return max(self._by_time, default=None)
 
     def knows(self, time: int, name: Hashable) -> bool:
         """True when it was seen, or is as old as what was forgotten."""
@@ -45,6 +44,8 @@ class SeenIds:
         if names is None:
             names = self._by_time[time] = set()
             heapq.heappush(self._times, time)
+            if self.newest is None or time > self.newest:
+                self.newest = time
         names.add(name)
         self._count += 1
         while self._count > self._capacity and len(self._times) > 1:
