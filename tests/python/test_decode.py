@@ -203,6 +203,7 @@ def test_a_liquidation_is_ours_only_where_it_names_us() -> None:
     for liquidated, expected in (("0xAA", "ours"), ("0xbb", "theirs"), (None, "theirs")):
         (row,) = read_info("userFills", json.dumps([fill(liquidation=mark | {"liquidatedUser": liquidated})]))
         assert own_fill(row, "0xaa").liquidation == expected
+    assert own_fill(row, "").liquidation == "unknown"
     (plain,) = read_info("userFills", json.dumps([fill()]))
     assert own_fill(plain, "0xaa").liquidation == ""
 

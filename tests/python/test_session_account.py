@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypermm import OrderStatus
-from hypermm.exceptions import WireError
+from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.events import FundingPayment, OwnFill, OwnOrder, TradesUpdate
 from hypermm.exchange.hyperliquid.account import Account, Reconciliation
 from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.assets import Asset
 from hypermm.exchange.hyperliquid.decode import read_frame
 from hypermm.exchange.hyperliquid.memory import SeenIds
-from hypermm.exchange.hyperliquid.notices import FillGap, RequestFailed, TapeGap
+from hypermm.exchange.hyperliquid.notices import ActionLost, ClockOffset, Disconnected, FillGap, RequestFailed, TapeGap
+from hypermm.exchange.hyperliquid.rate_limit import SocketCounts, SocketLimits
 from hypermm.exchange.hyperliquid.session import Phase
 from test_session import Rig, ready_rig
 from venue_double import COIN, LOT, START_MS, USER
@@ -269,6 +270,37 @@ def test_prints_from_before_the_first_connection_are_history_and_teach_nothing()
     rig.pump()
     assert [update.is_history for update in rig.told_of(TradesUpdate)[2:]] == [False]
     assert rig.of(TapeGap) == []
+
+
+@pytest.mark.parametrize(("offset_s", "told"), [(120.0, True), (-120.0, True), (4.0, False), (-4.0, False)])
+def test_a_clock_that_is_off_is_told_once_a_connection(offset_s: float, *, told: bool) -> None:
+    rig = Rig(settings={"user": None})
+    rig.connect()
+    rig.venue.subscribed.add("l2Book")
+    for _ in range(3):
+        rig.venue.book()
+        frame = json.dumps(rig.venue.outbox.pop())
+        rig.session.receive(rig.now + round(offset_s * 1e9), frame)
+    rig.notices += rig.session.notices
+    assert rig.of(ClockOffset) == ([ClockOffset(offset_s)] if told else [])
+
+
+def test_actions_lost_with_the_connection_are_told_once() -> None:
+    rig = ready_rig()
+    rig.session.send_action(rig.now, {"action": {"type": "noop"}})
+    rig.drop()
+    rig.pass_time(1_000)
+    rig.run(15_000)
+    assert len(rig.of(Disconnected)) == 1
+    assert rig.of(ActionLost) == []
+
+
+def test_no_more_posts_are_under_way_than_the_venue_takes() -> None:
+    rig = ready_rig(settings={"limits": SocketLimits(SocketCounts(posts=5))})
+    for _ in range(5):
+        rig.session.send_action(rig.now, {})
+    with pytest.raises(InvalidInputError, match="posts"):
+        rig.session.send_action(rig.now, {})
 
 
 def test_prints_that_may_be_missing_are_told() -> None:

@@ -168,7 +168,7 @@ class OwnFill(Struct):
         closed_profit: Realized by it, without fees, in `fee_token`'s dex collateral.
         fee: Paid, negative = rebate, in `fee_token`.
         is_taker: We were the aggressor.
-        liquidation: "" none, "ours" when we are liquidated, "theirs" when the other side is.
+        liquidation: "" none, "ours" when we are liquidated, "theirs" when the other side is, "unknown" which.
     """
 
     coin: str

@@ -231,10 +231,10 @@ def own_fill(fill: wire.Fill, user: str) -> OwnFill:
 
     Args:
         fill: The venue's row.
-        user: Our address; a liquidation stands on both legs and names the liquidated.
+        user: Our address, "" when not known; a liquidation stands on both legs and names the liquidated.
     """
-    liquidation = ""
-    if fill.liquidation is not None:
+    liquidation = "" if fill.liquidation is None else "unknown"
+    if fill.liquidation is not None and user:
         liquidated = fill.liquidation.liquidatedUser
         liquidation = "ours" if liquidated is not None and liquidated.lower() == user.lower() else "theirs"
     return OwnFill(

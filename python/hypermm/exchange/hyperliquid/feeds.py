@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypermm.exchange.hyperliquid import wire
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, best_events, book_events, context_update, trades_update
 from hypermm.exchange.hyperliquid.memory import SeenIds
-from hypermm.exchange.hyperliquid.notices import TapeGap
+from hypermm.exchange.hyperliquid.notices import ClockOffset, TapeGap
 from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["MARKET_CHANNELS", "MarketFeeds"]
 
 MARKET_CHANNELS = ("l2Book", "bbo", "trades", "activeAssetCtx")
 HISTORY_AGE_NS = 5 * NS_PER_S
+CLOCK_TOLERANCE_NS = 5 * NS_PER_S
 
 
 class MarketFeeds:
@@ -35,7 +36,8 @@ class MarketFeeds:
 
     def __init__(self, coins: Sequence[str]) -> None:
         self.streams = {(channel, coin): Stream(channel, coin) for coin in coins for channel in MARKET_CHANNELS}
-        self.gaps: list[TapeGap] = []
+        self.faults: list[TapeGap | ClockOffset] = []
+        self._clock_unchecked = True
         self._books = {coin: self.streams["l2Book", coin] for coin in coins}
         self._bests = {coin: self.streams["bbo", coin] for coin in coins}
         self._contexts = {coin: self.streams["activeAssetCtx", coin] for coin in coins}
@@ -52,6 +54,7 @@ class MarketFeeds:
     def connected(self) -> None:
         """A new connection: the first prints of each coin will be repeated ones."""
         self._replays = set(self._seen)
+        self._clock_unchecked = True
 
     def silent_at_ns(self, patience_ns: int) -> int | None:
         """When every book will have been silent for so long; None before all are acknowledged."""
@@ -72,7 +75,15 @@ class MarketFeeds:
         if stream is None:
             return []
         stream.last_ns = now_ns
+        if self._clock_unchecked:
+            self._check_clock(now_ns, data.time * NS_PER_MS)
         return book_events(data)
+
+    def _check_clock(self, now_ns: int, exchange_time_ns: int) -> None:
+        """Books are sent anew twice a second, so that the first one's age is the distance of the clocks."""
+        self._clock_unchecked = False
+        if abs(now_ns - exchange_time_ns) > CLOCK_TOLERANCE_NS:
+            self.faults.append(ClockOffset((now_ns - exchange_time_ns) / NS_PER_S))
 
     def _on_context(self, now_ns: int, data: wire.ActiveAssetCtx) -> list[EngineEvent]:
         stream = self._contexts.get(data.coin)
@@ -109,7 +120,7 @@ class MarketFeeds:
             history = [row for row in new if row.time < horizon_ms]
             new = [row for row in new if row.time >= horizon_ms]
         elif is_replay and last_ms is not None and len(new) == len(rows):
-            self.gaps.append(TapeGap(coin, last_ms, min(row.time for row in rows)))
+            self.faults.append(TapeGap(coin, last_ms, min(row.time for row in rows)))
         events: list[EngineEvent] = []
         if history:
             events.append(trades_update(coin, history, is_history=True))

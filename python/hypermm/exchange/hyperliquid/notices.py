@@ -13,6 +13,7 @@ __all__ = [
     "AccountLimits",
     "ActionAnswered",
     "ActionLost",
+    "ClockOffset",
     "Disconnected",
     "FillGap",
     "FrameRefused",
@@ -67,6 +68,16 @@ class StreamTurned(Struct, frozen=True):
     coin: str
     is_late: bool
     age_s: float
+
+
+class ClockOffset(Struct, frozen=True):
+    """Our clock and the venue's are apart: signatures' nonces, expiries and funding hours go by ours. Set it.
+
+    Attributes:
+        ahead_s: Ours less the venue's, s; what a message takes to arrive is part of it.
+    """
+
+    ahead_s: float
 
 
 class TapeGap(Struct, frozen=True):
@@ -144,6 +155,7 @@ Notice: TypeAlias = (
     | FrameRefused
     | VenueText
     | StreamTurned
+    | ClockOffset
     | TapeGap
     | FillGap
     | PositionMismatch

@@ -200,12 +200,13 @@ class AddressBudget:
 
 
 class SocketCounts(Struct, frozen=True):
-    """The venue's limits for all websockets of one address of the internet together."""
+    """The venue's limits for all websockets of one address of the internet together; `posts` are those under way."""
 
     connects_per_minute: int = 30
     messages_per_minute: int = 2000
     subscriptions: int = 1000
     users: int = 10
+    posts: int = 100
 
 
 class SocketLimits:

@@ -8,6 +8,7 @@ The keeper of the socket does what it is told, in a loop:
 - while `connect_at_ns` is set: wait until then, call `connecting`, open a socket, call `connected` or `disconnected`;
 - hand every frame to `receive` and apply the events it returns whole (`events.apply_frame`); call `advance` at
   `wake_at_ns`; read `notices` after either;
+- call `reconcile` when an engine refuses events of the account: what it refused is not told again;
 - send what `take_outgoing` gives; close the socket when `close_reason` is set; when it is gone, call `disconnected`.
 
 Events flow before the session is ready, so that engines are warm; quoting may begin at `Ready`. When the connection is
@@ -226,9 +227,9 @@ class Session:
             return self._refuse(frame, translate(error, frame))
         except WireError as error:
             return self._refuse(frame, error)
-        if self._feeds.gaps:
-            self.notices.extend(self._feeds.gaps)
-            self._feeds.gaps.clear()
+        if self._feeds.faults:
+            self.notices.extend(self._feeds.faults)
+            self._feeds.faults.clear()
         return events
 
     def _refuse(self, frame: bytes | str, error: WireError) -> list[EngineEvent]:
@@ -300,10 +301,13 @@ class Session:
             Its id, which `ActionAnswered`, `ActionLost` or `Disconnected` will name.
 
         Raises:
-            InvalidInputError: There is no connection.
+            InvalidInputError: There is no connection, or as many posts are under way as the venue takes.
         """
         if self.phase not in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY):
             raise InvalidInputError(field="phase", value=self.phase.value, expected="a connection")
+        limit = self._limits.counts.posts
+        if len(self._posts) >= limit:
+            raise InvalidInputError(field="posts", value=len(self._posts), expected=f"below {limit}", hint="use HTTP")
         return self._post(now_ns, "action", envelope, None)
 
     def _post(self, now_ns: int, kind: str, payload: encode.Action, query: Query | None) -> int:
