@@ -198,6 +198,37 @@ def test_prices_that_are_no_positive_finite_number_are_refused_by_name(price: st
     assert "bbo" in str(refused.value)
 
 
+FILL = {
+    "coin": "ETH", "px": "1.0", "sz": "1.0", "side": "B", "time": 1, "startPosition": "0.0", "dir": "", "oid": 1,
+    "closedPnl": "0.0", "crossed": False, "fee": "0.0", "tid": 1,
+}  # fmt: skip
+CTX = {"funding": "0.0", "openInterest": "1.0", "oraclePx": "1.0", "markPx": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("closedPnl", "nan"), ("fee", "inf"), ("startPosition", "-inf"), ("fee", "1e19"), ("tid", -1), ("tid", 2**63),
+     ("oid", -1), ("oid", 2**64), ("px", "-1.0"), ("sz", "0.0"), ("crossed", "perhaps"), ("coin", "")],
+)  # fmt: skip
+def test_fills_with_a_number_out_of_range_are_refused_by_name(key: str, value: object) -> None:
+    # Kills: a field typed plain float or int; a NaN fee would reach the ledger.
+    body = {"channel": "userFills", "data": {"user": "0x", "fills": [FILL, FILL | {key: value}]}}
+    with pytest.raises(WireError) as refused:
+        read_frame(json.dumps(body))
+    assert (refused.value.channel, refused.value.field) == ("userFills", f"data.fills[1].{key}")
+    assert refused.value.value == str(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("funding", "1.5"), ("funding", "nan"), ("openInterest", "-1.0"), ("markPx", "0.0"), ("oraclePx", "inf")],
+)
+def test_contexts_with_a_number_out_of_range_are_refused_by_name(key: str, value: str) -> None:
+    with pytest.raises(WireError) as refused:
+        read_frame(json.dumps({"channel": "activeAssetCtx", "data": {"coin": "ETH", "ctx": CTX | {key: value}}}))
+    assert (refused.value.field, refused.value.value) == (f"data.ctx.{key}", value)
+
+
 @pytest.mark.parametrize(
     ("frame", "channel", "field"),
     [
