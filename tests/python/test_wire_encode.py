@@ -147,6 +147,21 @@ def test_batches_hold_200_items_post_only_ones_apart_and_every_item_once(kinds: 
     assert sorted(seen) == list(range(len(kinds)))
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(200, [200]), (201, [200, 1]), (450, [200, 200, 50]), (0, [])])
+def test_the_201st_item_opens_another_batch(count: int, sizes: list[int]) -> None:
+    # The venue refuses an action of 201 whole.
+    orders = [order(lots=i + 1) for i in range(count)]
+    cancels = [CancelOrder("BTC", i) for i in range(count)]
+    replacements = [ReplaceOrder(i, one) for i, one in enumerate(orders)]
+    made = {
+        "orders": encode.order_actions(orders, ASSETS),
+        "cancels": encode.cancel_actions(cancels, ASSETS),
+        "modifies": encode.replace_actions(replacements, ASSETS),
+    }
+    for key, actions in made.items():
+        assert [len(action[key]) for action, _ in actions] == sizes
+
+
 @given(st.lists(st.booleans(), max_size=500))
 def test_cancels_by_number_and_by_name_stand_apart_and_are_fast(by_name: list[bool]) -> None:
     cancels = [CancelOrder("BTC", f"0x{i:032x}" if name else i) for i, name in enumerate(by_name)]
