@@ -4,6 +4,7 @@
 #   make demo      watch the market maker quote and fill: a synthetic session, then a recording where one is found
 #   make test      every check and test; what .ci/run calls
 #   make bench     ratios and timings (release build); PEERS_PYTHON=... adds the peers
+#   make peers     our fills against hftbacktest's, in an environment of its own
 #   make verify    the slow proofs
 #   make mutants   FILE=...: which mutants of a file no test kills
 #   make lock      pins the dependencies anew
@@ -29,7 +30,7 @@ else
 RUST_TEST := cargo test --profile fast --lib --bins --tests --no-fail-fast
 endif
 
-.PHONY: demo test bench verify mutants lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
+.PHONY: demo test bench peers verify mutants lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
 
 demo: $(VENV)/.demo-packages
 	$(call build,release)
@@ -43,6 +44,13 @@ bench: $(VENV)/.packages
 	cargo bench --workspace --exclude hypermm-bindings
 	PEERS_PYTHON="$(PEERS_PYTHON)" $(BIN)/python -m pytest benches/python -o addopts="--import-mode=importlib" \
 		-o python_files="bench_*.py test_*.py" -W default -ra -s --benchmark-columns=min,median,iqr,rounds
+
+# hftbacktest wants older NumPy and numba: it has an environment of its own, pinned like ours.
+PEERS_VENV := $(CURDIR)/.venv-peers
+peers: $(VENV)/.packages $(PEERS_VENV)/.packages
+	$(call build,release)
+	PEERS_PYTHON=$(PEERS_VENV)/bin/python $(BIN)/python -m pytest benches/python/test_fills_against_peer.py \
+		-o addopts="--import-mode=importlib" -W default -ra -s
 
 verify: $(VENV)/.packages
 	$(call build,release)
@@ -112,6 +120,11 @@ $(VENV)/.packages: requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@ $(VENV)/.demo-packages
 
+$(PEERS_VENV)/.packages: requirements-peers.lock
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-peers.lock
+	@touch $@
+
 # requirements.lock is for tests, requirements-demo.lock a subset of it with the same pins.
 lock: | $(BIN)/python
 	$(BIN)/python -m pip install --quiet uv
@@ -119,6 +132,8 @@ lock: | $(BIN)/python
 		--no-annotate --all-extras --group test pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --extra cli --extra report --group build --constraint requirements.lock pyproject.toml -o requirements-demo.lock
+	$(BIN)/uv pip compile -q --upgrade --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --group pyproject.toml:peers -o requirements-peers.lock
 
 clean:
-	rm -rf $(OUT) dist $(VENV) python/hypermm/*.so
+	rm -rf $(OUT) dist $(VENV) $(PEERS_VENV) python/hypermm/*.so
