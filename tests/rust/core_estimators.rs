@@ -3,9 +3,9 @@
 use hypermm_core::estimators::depth_decay::{DepthDecay, Evidence};
 use hypermm_core::estimators::drift::{DriftFilter, displacement_variance, expected_time};
 use hypermm_core::estimators::flow::DirectionalFlow;
-use hypermm_core::estimators::funding::FundingForecast;
 use hypermm_core::estimators::fusion::{FeatureFusion, Whitener};
 use hypermm_core::estimators::reach::ReachTracker;
+use hypermm_core::features::funding::FundingForecast;
 use hypermm_core::state::tape::AggressorEvent;
 use hypermm_core::types::Side;
 use proptest::prelude::*;

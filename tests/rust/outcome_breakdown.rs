@@ -1,7 +1,8 @@
 //! Laws of the breakdown of outcomes. The oracle keeps every outcome and goes through them group by group.
 
 use hypermm_core::config::MAX_LEVELS;
-use hypermm_core::estimators::volatility::{SecondGrid, Volatility};
+use hypermm_core::features::volatility::Volatility;
+use hypermm_core::online::second_grid::SecondGrid;
 use hypermm_core::outcomes::breakdown::{Breakdown, Group};
 use hypermm_core::outcomes::markout::{HORIZON_COUNT, Outcome, TrackedFill};
 use hypermm_core::types::{Regime, Side};

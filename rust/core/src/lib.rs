@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 pub mod estimators;
 pub mod event;
+pub mod features;
 pub mod instrument;
 pub mod online;
 pub mod orders;

@@ -1,8 +1,8 @@
 //! `FundingForecast`.
 
 use hypermm_core::error::{Error, invalid_input, require_positive};
-use hypermm_core::estimators::funding::FundingForecast;
 use hypermm_core::event::Context;
+use hypermm_core::features::funding::FundingForecast;
 use hypermm_core::state::context::ContextState;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};

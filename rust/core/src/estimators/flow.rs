@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::features::flow::WINDOW_PRIOR_EVENTS;
 use crate::online::decayed::DecayedPair;
 use crate::types::{Side, TimestampNs};
 
-// The prior of a window weighs four events; the coin's own hourly rate starts from the config's with the weight of one.
-const WINDOW_PRIOR_EVENTS: f64 = 4.0;
+// The coin's own hourly rate starts from the config's with the weight of one event.
 const HOUR_PRIOR_EVENTS: f64 = 1.0;
 const HOUR_S: f64 = 3600.0;
 

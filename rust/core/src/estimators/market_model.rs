@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::depth_decay::DepthDecay;
 use super::drift::{DriftFilter, SourceIndex};
 use super::flow::DirectionalFlow;
-use super::funding::FundingForecast;
 use super::reach::{ReachTracker, belongs_to};
 use super::source::{SlowSource, from_gain, reliability};
-use super::trend::{Trend, TrendReading};
-use super::volatility::{SecondGrid, Volatility};
 use crate::config::EngineConfig;
 use crate::error::{Result, invalid_input};
 use crate::event::Context;
+use crate::features::flow::FLOW_WINDOWS_S;
+use crate::features::funding::FundingForecast;
+use crate::features::trend::{Trend, TrendReading};
+use crate::features::volatility::Volatility;
 use crate::online::decayed::DecayedPair;
 use crate::online::lanes::larger;
 use crate::online::median::RollingMedian;
+use crate::online::second_grid::SecondGrid;
 use crate::state::tape::{AggressorEvent, TapeChange};
 use crate::types::{BPS, Side, TimestampNs, seconds_between};
 
-/// Windows of the directional flow, seconds.
-pub const FLOW_WINDOWS_S: [f64; 4] = [5.0, 30.0, 120.0, 300.0];
 const FLOW_FEATURE: usize = 1;
 const FLOW_PRICING: usize = 2;
 const FLOW_MEMORY_S: f64 = 30.0;

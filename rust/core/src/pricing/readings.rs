@@ -1,7 +1,8 @@
 //! Everything learned so far under its name, for dashboards, logs and tests; nothing here is used in pricing.
 
 use crate::config::EngineConfig;
-use crate::estimators::market_model::{FLOW_WINDOWS_S, MarketModel};
+use crate::estimators::market_model::MarketModel;
+use crate::features::flow::FLOW_WINDOWS_S;
 use crate::pricing::prepared::Prepared;
 use crate::types::TimestampNs;
 

@@ -6,9 +6,10 @@ use hypermm_core::accounting::ledger::{
 };
 use hypermm_core::config::EngineConfig;
 use hypermm_core::error::Result;
-use hypermm_core::estimators::volatility::{GRID_SECONDS, SecondGrid, Volatility};
 use hypermm_core::event::Context;
+use hypermm_core::features::volatility::Volatility;
 use hypermm_core::instrument::Instrument;
+use hypermm_core::online::second_grid::{GRID_SECONDS, SecondGrid};
 use hypermm_core::outcomes::breakdown::Breakdown;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, MarkoutTracker, Outcome, TrackedFill};
 use hypermm_core::types::{Lots, Price, Side, TimestampNs};

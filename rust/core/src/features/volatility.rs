@@ -1,13 +1,10 @@
 //! Volatility, its term structure and tails, from mids on a one-second grid; MODEL.md section 2.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
-use crate::types::{BPS, Regime};
+use crate::online::second_grid::SecondGrid;
+use crate::types::Regime;
 
-/// Seconds of mids kept: the longest trend horizon.
-pub const GRID_SECONDS: usize = 300;
 const PRIOR_WEIGHT_S: f64 = 20.0;
 // Fewer one-second returns than this say nothing about tails.
 const MIN_TAIL_WEIGHT: f64 = 60.0;
@@ -20,42 +17,6 @@ const MAX_EXCESS_KURTOSIS: f64 = 10.0;
 const QUIET_BELOW: f64 = 0.7;
 const VOLATILE_FROM: f64 = 1.3;
 const CASCADE_FROM: f64 = 1.8;
-
-/// Mids at whole seconds since the first, newest last.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SecondGrid {
-    mids: VecDeque<f64>,
-}
-
-impl SecondGrid {
-    /// Appends the mid in force at the next whole second.
-    pub fn push(&mut self, mid: f64) {
-        if self.mids.len() > GRID_SECONDS {
-            self.mids.pop_front();
-        }
-        self.mids.push_back(mid);
-    }
-
-    /// Forgets everything, after a gap longer than the grid.
-    pub fn clear(&mut self) {
-        self.mids.clear();
-    }
-
-    /// Log return over the last `seconds`, bps; `None` before that much was seen.
-    #[must_use]
-    pub fn return_bps(&self, seconds: usize) -> Option<f64> {
-        self.return_between(seconds, 0)
-    }
-
-    /// Log return from `from` to `to` seconds ago, bps.
-    #[must_use]
-    pub fn return_between(&self, from: usize, to: usize) -> Option<f64> {
-        let newest = self.mids.len().checked_sub(1)?;
-        let start = self.mids.get(newest.checked_sub(from)?)?;
-        let end = self.mids.get(newest.checked_sub(to)?)?;
-        Some(libm::log(end / start) * BPS)
-    }
-}
 
 /// Exponentially weighted mean square, in samples of one second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,10 +147,22 @@ impl Volatility {
         }
     }
 
+    /// True once a return has moved the term structure away from its prior.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.long.prior_weight < PRIOR_WEIGHT_S
+    }
+
+    /// True once a minute of returns, not all zero, says something about tails.
+    #[must_use]
+    pub fn tail_is_known(&self) -> bool {
+        self.tail_weight >= MIN_TAIL_WEIGHT && self.tail_square > 0.0
+    }
+
     /// Excess kurtosis of 1 s returns over 300 s, within [0, 10]; 0 before a minute.
     #[must_use]
     pub fn excess_kurtosis(&self) -> f64 {
-        if self.tail_weight < MIN_TAIL_WEIGHT || self.tail_square <= 0.0 {
+        if !self.tail_is_known() {
             return 0.0;
         }
         let second = self.tail_square / self.tail_weight;

@@ -1,11 +1,10 @@
 //! Trend detector: three horizons, their agreement, and how often a sign goes on. Reported only: it is made of returns the
-//! filter has seen (MODEL.md section 1).
+//! filter has seen (MODEL.md sections 1 and 7).
 
 use serde::{Deserialize, Serialize};
 
-use super::volatility::SecondGrid;
+use crate::online::second_grid::SecondGrid;
 
-const HORIZONS_S: [usize; 3] = [10, 60, 300];
 const STEP_S: u32 = 10;
 // Sign agreements are forgotten with a half-life of one hour, 360 steps.
 const STEP_KEEP: f64 = 0.998_076_45;
@@ -32,6 +31,9 @@ pub struct Trend {
 }
 
 impl Trend {
+    /// Horizons of the three returns, seconds.
+    pub const HORIZONS_S: [usize; 3] = [10, 60, 300];
+
     /// Takes in the grid after each whole second.
     pub fn update(&mut self, grid: &SecondGrid) {
         self.seconds += 1;
@@ -64,7 +66,7 @@ impl Trend {
     pub fn reading(&self, grid: &SecondGrid, volatility: f64) -> TrendReading {
         let mut returns_bps = [0.0; 3];
         let (mut signs, mut strength) = (0.0, 0.0);
-        for (slot, seconds) in returns_bps.iter_mut().zip(HORIZONS_S) {
+        for (slot, seconds) in returns_bps.iter_mut().zip(Self::HORIZONS_S) {
             let change = grid.return_bps(seconds).unwrap_or(0.0);
             *slot = change;
             if change != 0.0 {
