@@ -28,6 +28,8 @@ __all__ = [
     "DriftFilter",
     "EngineConfig",
     "Event",
+    "Feature",
+    "FeatureMatrix",
     "FundingForecast",
     "Instrument",
     "InventoryRisk",
@@ -46,6 +48,8 @@ __all__ = [
     "backtest",
     "drift_shift",
     "expected_pnl",
+    "feature_matrix",
+    "feature_table",
     "fill_probability",
     "flow_shift",
     "glft_half_spread",
@@ -1447,6 +1451,99 @@ def backtest(
             and line where the recording was read from files.
         TimeOrderError: A stream is not in receive order.
         InternalError: The books of the run do not add up.
+    """
+
+@final
+class Feature:
+    """One row of the table of features, MODEL.md section 7."""
+
+    @property
+    def name(self) -> str:
+        """Name, the same in Python, files and artefacts."""
+
+    @property
+    def tier(self) -> Literal["hot", "warm", "cold"]:
+        """How often it is read: every quote cycle, every second or third, every fifth to tenth."""
+
+    @property
+    def unit(self) -> str:
+        """Unit; "1" for a pure number."""
+
+    @property
+    def directional(self) -> bool:
+        """True where positive is bullish; False where it says nothing on direction."""
+
+    @property
+    def stale_s(self) -> float:
+        """Age of its inputs beyond which it gives no value, s."""
+
+    @property
+    def band_bps(self) -> float | None:
+        """Half-width of its band around mid, bps, where it is of one."""
+
+    @property
+    def evidence(self) -> str:
+        """What its evidence counts; "1" where every value rests on as much."""
+
+    @property
+    def text(self) -> str:
+        """What it is."""
+
+@final
+class FeatureMatrix:
+    """Features of a recording, read-only arrays of shape (cycles,)."""
+
+    @property
+    def time_ns(self) -> npt.NDArray[np.int64]:
+        """Cycle times, ns: the first event's and every `cycle_ns` after it."""
+
+    @property
+    def mid_price(self) -> _Floats:
+        """Mid as known then; NaN where the book has none."""
+
+    @property
+    def values(self) -> dict[str, _Floats]:
+        """Value of each feature by name, in the order of `feature_table`; NaN where it has none."""
+
+    @property
+    def evidence(self) -> dict[str, _Floats]:
+        """What each value rests on, of the features that have evidence."""
+
+    @property
+    def covered_bps(self) -> dict[str, _Floats]:
+        """How much of its band the known levels cover, bps, of the features that have a band."""
+
+    @property
+    def statuses(self) -> dict[str, dict[str, int]]:
+        """How many cycles a feature was unseen, stale, undefined and fresh."""
+
+def feature_table() -> tuple[Feature, ...]:
+    """Every feature, hot ones first."""
+
+def feature_matrix(
+    recording: object,
+    instrument: Instrument,
+    *,
+    cycle_ns: SupportsIndex = 500_000_000,
+    basis: tuple[_Column, _Column] | None = None,
+    lead: tuple[_Column, _Column] | None = None,
+    **settings: _Number,
+) -> FeatureMatrix:
+    """Every feature of a recording at a grid of quote cycles, as the engine would read it; other threads run meanwhile.
+
+    Args:
+        recording: As for `backtest`.
+        instrument: Price grid, lots and funding interval.
+        cycle_ns: Time between cycles, ns, 1 ms or more. A cycle sees the events of its own time and no later one.
+        basis: Times (ns, in order) and prices of the market that the basis is taken against; the recorded oracle
+            where it is left out.
+        lead: Times and prices of the market that leads this one.
+        settings: volatility (prior σ₀, bps/√s, 1.5), sweep_s (2), hawkes_decay_per_s (0.5), hawkes_branching_ratio
+            (0.5, at least 0 and below 1).
+
+    Raises:
+        InvalidInputError: A setting, column, level or price is not valid; names it with its stream and row.
+        TimeOrderError: Times of a stream go backwards.
     """
 
 def synthetic_session(

@@ -5,6 +5,7 @@
 mod core_estimators;
 mod core_state;
 mod engine_storm;
+mod features;
 mod ladder_continuity;
 mod layering;
 mod market_laws;

@@ -12,6 +12,7 @@ import click
 from hypermm.cli.backtest import backtest
 from hypermm.cli.config import config
 from hypermm.cli.demo import demo
+from hypermm.cli.features import features
 from hypermm.cli.instruments import instruments
 from hypermm.cli.recording import recording
 from hypermm.cli.scenario import scenario
@@ -34,7 +35,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, config, recording, instruments):
+for command in (backtest, demo, scenario, config, features, recording, instruments):
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod estimators;
 mod event;
+mod features;
 mod input;
 mod instrument;
 mod pricing;
@@ -40,6 +41,10 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<event::PyEvent>()?;
     module.add_class::<result::PyBacktestResult>()?;
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
+    module.add_class::<features::PyFeature>()?;
+    module.add_class::<features::PyFeatureMatrix>()?;
+    module.add_function(wrap_pyfunction!(features::feature_table, module)?)?;
+    module.add_function(wrap_pyfunction!(features::feature_matrix, module)?)?;
     module.add_function(wrap_pyfunction!(recording::synthetic_session, module)?)?;
     signing::register(module)?;
     module.add_class::<bench::PyEmpty>()?;

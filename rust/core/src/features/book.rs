@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::online::decayed::DecayedPair;
-use crate::state::book::{BOOK_DEPTH, Book, BookSide};
+use crate::state::book::{Book, BookSide};
 use crate::types::{BPS, TimestampNs, seconds_between};
 
 /// Half-widths of the bands around mid, bps.
@@ -15,7 +15,7 @@ pub(super) const BAND_50: usize = 4;
 // A level on the edge of a band is inside, however its distance is rounded; no price increment is this small.
 const EDGE_BPS: f64 = 1e-6;
 const ORDER_FLOW_S: f64 = 5.0;
-const DEPTH_S: f64 = 300.0;
+const BEST_SIZE_S: f64 = 300.0;
 
 /// Sizes within each band of mid, and how far the known levels reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,23 +76,25 @@ impl Bands {
 fn within<const BIDS: bool>(side: &BookSide, mid: f64) -> Option<([f64; BANDS_BPS.len()], f64)> {
     let (prices, sizes) = (side.prices(), side.sizes());
     let deepest = *prices.last()?;
-    let mut total = [0.0; BOOK_DEPTH + 1];
-    let mut sum = 0.0;
-    for (slot, size) in total[1..].iter_mut().zip(sizes) {
-        sum += size;
-        *slot = sum;
-    }
     let sign = if BIDS { -1.0 } else { 1.0 };
-    Some((
-        BANDS_BPS.map(|band| {
-            let edge = mid * (1.0 + sign * (band + EDGE_BPS) / BPS);
-            // Prices are sorted, so counting those inside finds the last; a count has no branch to be guessed wrong.
-            let inside: usize =
-                prices.iter().map(|price| usize::from(if BIDS { *price >= edge } else { *price <= edge })).sum();
-            total[inside]
-        }),
-        deepest,
-    ))
+    let edge = |band: usize| mid * (1.0 + sign * (BANDS_BPS[band] + EDGE_BPS) / BPS);
+    let mut sums = [0.0; BANDS_BPS.len()];
+    let (mut sum, mut band) = (0.0, 0);
+    let mut band_edge = edge(band);
+    for (price, size) in prices.iter().zip(sizes) {
+        // Prices are sorted: the first one outside a band ends it.
+        while if BIDS { *price < band_edge } else { *price > band_edge } {
+            sums[band] = sum;
+            band += 1;
+            if band == BANDS_BPS.len() {
+                return Some((sums, deepest));
+            }
+            band_edge = edge(band);
+        }
+        sum += size;
+    }
+    sums[band..].fill(sum);
+    Some((sums, deepest))
 }
 
 /// Size-weighted price between the best quotes less mid, bps; `None` without a mid.
@@ -164,19 +166,28 @@ struct BestLevels {
     sizes: [f64; 2],
 }
 
+impl BestLevels {
+    #[inline]
+    fn of(book: &Book) -> Option<Self> {
+        let (bids, asks) = (book.bids(), book.asks());
+        let units = [*bids.units().first()?, *asks.units().first()?];
+        (units[0] < units[1]).then(|| Self { units, sizes: [bids.sizes()[0], asks.sizes()[0]] })
+    }
+}
+
 /// Order-flow imbalance of the best levels (Cont, Kukanov, Stoikov, J. Fin. Econometrics 12, 2014) over 5 s, in mean best sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderFlow {
     last: Option<BestLevels>,
     // Flow into bids, flow into asks.
     flow: DecayedPair,
-    // Best sizes and samples; their ratio is the mean best size.
+    // Best sizes at whole seconds and their number; the ratio is the mean best size.
     size: DecayedPair,
 }
 
 impl Default for OrderFlow {
     fn default() -> Self {
-        Self { last: None, flow: DecayedPair::new(ORDER_FLOW_S), size: DecayedPair::new(DEPTH_S) }
+        Self { last: None, flow: DecayedPair::new(ORDER_FLOW_S), size: DecayedPair::new(BEST_SIZE_S) }
     }
 }
 
@@ -184,17 +195,12 @@ impl OrderFlow {
     /// Takes in the best levels after a change; a book without a mid interrupts the flow.
     #[inline]
     pub fn update(&mut self, now_ns: TimestampNs, book: &Book) {
-        let (bids, asks) = (book.bids(), book.asks());
-        let (Some(&bid), Some(&ask)) = (bids.units().first(), asks.units().first()) else {
+        let Some(now) = BestLevels::of(book) else {
             self.last = None;
             return;
         };
-        if bid >= ask {
-            self.last = None;
-            return;
-        }
-        let now = BestLevels { units: [bid, ask], sizes: [bids.sizes()[0], asks.sizes()[0]] };
         if let Some(before) = self.last.replace(now) {
+            let [bid, ask] = now.units;
             let flow_in = |better_or_same: bool, worse_or_same: bool, size: f64, size_before: f64| {
                 f64::from(u8::from(better_or_same)) * size - f64::from(u8::from(worse_or_same)) * size_before
             };
@@ -204,12 +210,26 @@ impl OrderFlow {
             ];
             self.flow.add_both(now_ns, flows);
         }
-        self.size.add_both(now_ns, [0.5 * (now.sizes[0] + now.sizes[1]), 1.0]);
     }
 
-    /// (Σ flow into bids − Σ flow into asks)/mean best size; `None` before the first change.
+    /// A whole second has passed with the best levels as last taken in.
+    pub fn on_second(&mut self, now_ns: TimestampNs) {
+        if let Some(best) = &self.last {
+            self.size.add_both(now_ns, [0.5 * (best.sizes[0] + best.sizes[1]), 1.0]);
+        }
+    }
+
+    /// True once the mean best size is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.size.ratio().is_some()
+    }
+
+    /// (Σ flow into bids − Σ flow into asks)/mean best size; `None` while the book has no mid.
+    #[inline]
     #[must_use]
     pub fn imbalance(&self, now_ns: TimestampNs) -> Option<f64> {
+        self.last?;
         let ([bids, asks], _) = self.flow.at(now_ns);
         Some((bids - asks) / self.size.ratio()?)
     }

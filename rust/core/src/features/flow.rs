@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::online::decayed::{DecayedMoments, DecayedPair};
+use crate::online::lanes::{exp, larger};
 use crate::state::tape::{AggressorEvent, TapeChange};
-use crate::types::{Side, TimestampNs};
+use crate::types::{Side, TimestampNs, seconds_between};
 
 /// Windows of the directional flow, seconds.
 pub const FLOW_WINDOWS_S: [f64; 4] = [5.0, 30.0, 120.0, 300.0];
@@ -18,50 +19,78 @@ const RECENT_SIZE_S: f64 = 30.0;
 const MIN_SIZES: f64 = 10.0;
 const MIN_SIZE_DEVIATION: f64 = 1e-9;
 
-/// Exponentially weighted events and contracts by aggressor over each window.
+/// Exponentially weighted events and contracts by aggressor over each window, on one clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FlowImbalance {
-    counts: [DecayedPair; FLOW_WINDOWS_S.len()],
-    volumes: [DecayedPair; FLOW_WINDOWS_S.len()],
+    // Of each window: events that bought, events that sold, contracts bought, contracts sold.
+    sums: [[f64; 4]; FLOW_WINDOWS_S.len()],
+    last_ns: Option<TimestampNs>,
     // Contracts and events of an hour; their ratio is the mean size.
     size: DecayedPair,
 }
 
 impl Default for FlowImbalance {
     fn default() -> Self {
-        Self {
-            counts: FLOW_WINDOWS_S.map(DecayedPair::new),
-            volumes: FLOW_WINDOWS_S.map(DecayedPair::new),
-            size: DecayedPair::new(MEAN_SIZE_S),
-        }
+        Self { sums: [[0.0; 4]; FLOW_WINDOWS_S.len()], last_ns: None, size: DecayedPair::new(MEAN_SIZE_S) }
     }
+}
+
+/// Imbalances of one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FlowReading {
+    /// (n_buy − n_sell)/(8 + n_buy + n_sell) of aggressor events: minus the imbalance of section 2's rates.
+    pub count: f64,
+    /// n_buy + n_sell.
+    pub events: f64,
+    /// The same of contracts, the prior's events having the mean size of the last hour; 0 before the first.
+    pub volume: f64,
 }
 
 impl FlowImbalance {
     /// One print of `size` contracts, which began an event or joined one.
     #[inline]
     pub fn update(&mut self, now_ns: TimestampNs, aggressor: Side, size: f64, begun: bool) {
-        if begun {
-            DecayedPair::add_to_all(&mut self.counts, now_ns, aggressor.index(), 1.0);
+        let event = f64::from(u8::from(begun));
+        let side = aggressor.index();
+        let fades = self.fades(now_ns);
+        for (sums, fade) in self.sums.iter_mut().zip(fades) {
+            for sum in sums.iter_mut() {
+                *sum *= fade;
+            }
+            sums[side] += event;
+            sums[2 + side] += size;
         }
-        DecayedPair::add_to_all(&mut self.volumes, now_ns, aggressor.index(), size);
-        self.size.add_both(now_ns, [size, f64::from(u8::from(begun))]);
+        self.last_ns = Some(self.last_ns.map_or(now_ns, |last| last.max(now_ns)));
+        self.size.add_both(now_ns, [size, event]);
     }
 
-    /// (n_buy − n_sell)/(8 + n_buy + n_sell) of one window, and n_buy + n_sell: minus the imbalance of section 2's rates.
+    /// Every window as of `now_ns`.
     #[inline]
     #[must_use]
-    pub fn of_counts(&self, window: usize, now_ns: TimestampNs) -> (f64, f64) {
-        let ([buys, sells], _) = self.counts[window].at(now_ns);
-        ((buys - sells) / (2.0 * WINDOW_PRIOR_EVENTS + buys + sells), buys + sells)
+    pub fn readings(&self, now_ns: TimestampNs) -> [FlowReading; FLOW_WINDOWS_S.len()] {
+        let prior = 2.0 * WINDOW_PRIOR_EVENTS;
+        let volume_prior = prior * self.size.ratio().unwrap_or(1.0);
+        let mut readings = [FlowReading::default(); FLOW_WINDOWS_S.len()];
+        for ((reading, sums), fade) in readings.iter_mut().zip(&self.sums).zip(self.fades(now_ns)) {
+            let [buys, sells, bought, sold] = [sums[0] * fade, sums[1] * fade, sums[2] * fade, sums[3] * fade];
+            *reading = FlowReading {
+                count: (buys - sells) / (prior + buys + sells),
+                events: buys + sells,
+                volume: (bought - sold) / (volume_prior + bought + sold),
+            };
+        }
+        readings
     }
 
-    /// The same of contracts, the prior's events having the mean size of the last hour; `None` before the first event.
+    /// e^{−elapsed/T} of each window, in lanes.
     #[inline]
-    #[must_use]
-    pub fn of_volumes(&self, window: usize, now_ns: TimestampNs) -> Option<f64> {
-        let ([buys, sells], _) = self.volumes[window].at(now_ns);
-        Some((buys - sells) / (2.0 * WINDOW_PRIOR_EVENTS * self.size.ratio()? + buys + sells))
+    fn fades(&self, now_ns: TimestampNs) -> [f64; FLOW_WINDOWS_S.len()] {
+        let elapsed_s = self.last_ns.map_or(0.0, |last| larger(seconds_between(last, now_ns), 0.0));
+        let mut fades = [0.0; FLOW_WINDOWS_S.len()];
+        for (fade, window_s) in fades.iter_mut().zip(FLOW_WINDOWS_S) {
+            *fade = exp(-elapsed_s / window_s);
+        }
+        fades
     }
 }
 

@@ -6,7 +6,7 @@ use super::book::{BAND_10, BAND_25, BAND_50, BANDS_BPS, Bands, DepthHistory, Ord
 use super::cross::{Lead, OutsideSeries, basis_bps, basis_change_bps, open_interest_change_bps};
 use super::flow::{FLOW_WINDOWS_S, FlowImbalance, SizeShift, SweepScore};
 use super::funding::FundingForecast;
-use super::trend::Trend;
+use super::trend::{Trend, TrendReading};
 use super::volatility::Volatility;
 use super::{FeatureId, FeatureValue, Tier};
 use crate::error::{Result, invalid_input, require_positive};
@@ -21,6 +21,8 @@ const SECOND_NS: i64 = 1_000_000_000;
 // Beyond this gap the second grid restarts.
 const GRID_GAP_NS: i64 = 300 * SECOND_NS;
 const HAWKES_MEAN_S: f64 = 300.0;
+// Over less time a mean rate says nothing.
+const MIN_HAWKES_S: f64 = 60.0;
 // Of each pair the bullish sign: buys, sells.
 const SIGNS: [f64; 2] = [1.0, -1.0];
 
@@ -99,6 +101,8 @@ pub struct FeaturePipeline {
     grid: SecondGrid,
     volatility: Volatility,
     trend: Trend,
+    // As of the last whole second: it changes then only.
+    trend_reading: TrendReading,
     depth: DepthHistory,
     order_flow: OrderFlow,
     flow: FlowImbalance,
@@ -129,6 +133,7 @@ impl FeaturePipeline {
             grid: SecondGrid::with_capacity(),
             volatility: Volatility::new(config.volatility),
             trend: Trend::default(),
+            trend_reading: TrendReading::default(),
             depth: DepthHistory::default(),
             order_flow: OrderFlow::default(),
             flow: FlowImbalance::default(),
@@ -184,6 +189,9 @@ impl FeaturePipeline {
         let is_fresh = book_age_s.is_some_and(|age_s| age_s <= FeatureId::BookAcceleration.row().stale_s);
         let bands = if is_fresh { Bands::of(book) } else { None };
         self.depth.on_second(now_ns, bands.as_ref());
+        if is_fresh {
+            self.order_flow.on_second(now_ns);
+        }
         for series in [&mut self.basis, &mut self.leader, &mut self.open_interest] {
             series.on_second(now_ns);
         }
@@ -191,6 +199,7 @@ impl FeaturePipeline {
             self.grid.push(mid);
             self.volatility.update(&self.grid);
             self.trend.update(&self.grid);
+            self.trend_reading = self.trend.reading(&self.grid, self.volatility.value());
             if is_fresh {
                 self.lead.on_second(&self.grid, self.leader.grid());
             }
@@ -293,29 +302,29 @@ impl FeaturePipeline {
             [BookImbalance2, BookImbalance5, BookImbalance10, BookImbalance25, BookImbalance50];
         let age_s = age_s(self.book_ns, now_ns);
         let bands = Bands::of(book);
-        let banded = |id: FeatureId, age_s: Option<f64>, band: usize, value: &dyn Fn(&Bands) -> Option<f64>| {
-            let reading = FeatureValue::new(id, age_s, bands.as_ref().and_then(value));
-            match &bands {
-                Some(bands) => reading.with_evidence(bands.depth(band)).covering(bands.covered_bps(band)),
-                None => reading,
-            }
+        let mut put_banded = |id: FeatureId, age_s: Option<f64>, band: usize, value: Option<f64>| {
+            let reading = FeatureValue::new(id, age_s, value);
+            put(
+                id,
+                match &bands {
+                    Some(bands) => reading.with_evidence(bands.depth(band)).covering(bands.covered_bps(band)),
+                    None => reading,
+                },
+            );
         };
+        let some_bands = bands.as_ref();
         for (band, id) in IMBALANCES.into_iter().enumerate() {
-            put(id, banded(id, age_s, band, &|bands| bands.imbalance(band)));
+            put_banded(id, age_s, band, some_bands.and_then(|bands| bands.imbalance(band)));
         }
-        put(PressureGradient, banded(PressureGradient, age_s, BAND_50, &Bands::pressure_gradient));
+        put_banded(PressureGradient, age_s, BAND_50, some_bands.and_then(Bands::pressure_gradient));
         let change_age_s = age_s.filter(|_| self.depth.is_known());
-        put(
-            BookAcceleration,
-            banded(BookAcceleration, change_age_s, BAND_10, &|bands| self.depth.acceleration_per_s(now_ns, bands)),
-        );
-        put(
-            DepthVelocity,
-            banded(DepthVelocity, change_age_s, BAND_25, &|bands| self.depth.velocity_per_s(now_ns, bands)),
-        );
+        let acceleration = some_bands.and_then(|bands| self.depth.acceleration_per_s(now_ns, bands));
+        put_banded(BookAcceleration, change_age_s, BAND_10, acceleration);
+        let velocity = some_bands.and_then(|bands| self.depth.velocity_per_s(now_ns, bands));
+        put_banded(DepthVelocity, change_age_s, BAND_25, velocity);
         put(MicropriceOffset, FeatureValue::new(MicropriceOffset, age_s, microprice_offset_bps(book)));
-        let flow = bands.as_ref().and_then(|_| self.order_flow.imbalance(now_ns));
-        put(OrderFlowImbalance, FeatureValue::new(OrderFlowImbalance, age_s, flow));
+        let flow_age_s = age_s.filter(|_| self.order_flow.is_known());
+        put(OrderFlowImbalance, FeatureValue::new(OrderFlowImbalance, flow_age_s, self.order_flow.imbalance(now_ns)));
     }
 
     #[inline]
@@ -327,11 +336,9 @@ impl FeaturePipeline {
         const COUNTS: [FeatureId; FLOW_WINDOWS_S.len()] = [FlowCount5, FlowCount30, FlowCount120, FlowCount300];
         const VOLUMES: [FeatureId; FLOW_WINDOWS_S.len()] = [FlowVolume5, FlowVolume30, FlowVolume120, FlowVolume300];
         let age_s = age_s(self.tape_ns, now_ns);
-        for (window, (count_id, volume_id)) in COUNTS.into_iter().zip(VOLUMES).enumerate() {
-            let (count, events) = self.flow.of_counts(window, now_ns);
-            put(count_id, FeatureValue::new(count_id, age_s, Some(count)).with_evidence(events));
-            let volume = self.flow.of_volumes(window, now_ns);
-            put(volume_id, FeatureValue::new(volume_id, age_s, volume).with_evidence(events));
+        for ((flow, count_id), volume_id) in self.flow.readings(now_ns).into_iter().zip(COUNTS).zip(VOLUMES) {
+            put(count_id, FeatureValue::new(count_id, age_s, Some(flow.count)).with_evidence(flow.events));
+            put(volume_id, FeatureValue::new(volume_id, age_s, Some(flow.volume)).with_evidence(flow.events));
         }
         put(SweepScore, FeatureValue::new(SweepScore, age_s, Some(self.sweep.value(now_ns))));
     }
@@ -344,7 +351,7 @@ impl FeaturePipeline {
             let age_s = age_s.filter(|_| self.grid.len() > horizon_s);
             FeatureValue::new(id, age_s, Some(value)).with_evidence(evidence)
         };
-        let trend = self.trend.reading(&self.grid, self.volatility.value());
+        let trend = &self.trend_reading;
         let evidence = trend.agreement * trend.agreement;
         let [short, middle, long] = Trend::HORIZONS_S;
         put(TrendReturn10, seen(TrendReturn10, short, trend.returns_bps[0], evidence));
@@ -361,10 +368,12 @@ impl FeaturePipeline {
             VolatilityRatio,
         };
         let tape_age_s = age_s(self.tape_ns, now_ns);
-        let (excess, base) = (self.hawkes.excess_per_s(now_ns), self.hawkes.baseline_per_s(now_ns));
-        let intensity = excess[0] + excess[1] + base[0] + base[1];
+        let (excess, mean) = (self.hawkes.excess_per_s(now_ns), self.hawkes.mean_per_s(now_ns));
+        let hawkes_age_s = tape_age_s.filter(|_| self.hawkes.seen_s(now_ns) >= MIN_HAWKES_S);
+        // λ = Λ + excess.
+        let intensity = mean[0] + mean[1] + excess[0] + excess[1];
         for (side, id) in [HawkesBuy, HawkesSell].into_iter().enumerate() {
-            put(id, FeatureValue::new(id, tape_age_s, Some(SIGNS[side] * excess[side])).with_evidence(intensity));
+            put(id, FeatureValue::new(id, hawkes_age_s, Some(SIGNS[side] * excess[side])).with_evidence(intensity));
         }
         for (sizes, ids) in
             [(&self.trade_sizes, [TradeSizeBuy, TradeSizeSell]), (&self.fill_sizes, [FillSizeBuy, FillSizeSell])]

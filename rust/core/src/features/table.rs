@@ -40,8 +40,16 @@ pub struct Feature {
     pub band_bps: Option<f64>,
     /// What it is.
     pub text: &'static str,
-    /// What stands beside the value as its evidence.
+    /// What stands beside the value as its evidence; "1" where every value rests on as much.
     pub evidence: &'static str,
+}
+
+impl Feature {
+    /// True where values rest on more or less evidence.
+    #[must_use]
+    pub fn has_evidence(&self) -> bool {
+        self.evidence != "1"
+    }
 }
 
 macro_rules! features {
@@ -115,9 +123,9 @@ features! {
     TrendScore = "trend_score", Hot, "1", true, 5.0, None, "agreement squared",
         "Mean of return/(σ√horizon) times agreement times continuation.";
     HawkesBuy = "hawkes_buy", Warm, "1/s", true, 60.0, None, "intensity of both sides, 1/s",
-        "Excess of the self-exciting intensity of buys over its baseline.";
+        "Self-exciting intensity of buys less their mean rate: above 0 in a burst.";
     HawkesSell = "hawkes_sell", Warm, "1/s", true, 60.0, None, "intensity of both sides, 1/s",
-        "Excess of the self-exciting intensity of sells over its baseline, negated.";
+        "Self-exciting intensity of sells less their mean rate, negated.";
     TradeSizeBuy = "trade_size_buy", Warm, "1", true, 150.0, None, "1",
         "Mean log size of recent buys less the usual one, in deviations.";
     TradeSizeSell = "trade_size_sell", Warm, "1", true, 150.0, None, "1",

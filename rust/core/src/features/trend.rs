@@ -10,7 +10,7 @@ const STEP_S: u32 = 10;
 const STEP_KEEP: f64 = 0.998_076_45;
 
 /// What the detector sees, bullish positive.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrendReading {
     /// Returns over 10, 60, 300 s, bps; 0 where not yet seen.
     pub returns_bps: [f64; 3],

@@ -8,7 +8,7 @@ use crate::types::TimestampNs;
 /// λ_s(t) = μ_s + α·Σ e^{−β(t − t_i)} over the arrivals of kind s, by the recursion S ← S·e^{−βΔ} + 1: O(1) an arrival.
 ///
 /// α = nβ with the branching ratio n < 1, the mean number of arrivals that one arrival sets off (Hawkes, Biometrika 58, 1971).
-/// Until μ is fitted it is (1 − n) of the mean rate, which is what n leaves of it in a stationary process.
+/// μ_s = (1 − n)Λ_s, what n leaves of the mean rate Λ_s in a stationary process; Λ_s forgets exponentially.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HawkesIntensity {
     decay_per_s: f64,
@@ -42,18 +42,26 @@ impl HawkesIntensity {
         self.mean.add(now_ns, kind, 1.0);
     }
 
-    /// λ_s − μ_s = nβ·Σ e^{−β(t − t_i)}, 1/s.
+    /// Mean rates Λ_s, 1/s; 0 before any time has passed.
     #[must_use]
-    pub fn excess_per_s(&self, now_ns: TimestampNs) -> [f64; 2] {
-        let excitation = self.branching_ratio * self.decay_per_s;
-        self.excited.at(now_ns).0.map(|sum| excitation * sum)
+    pub fn mean_per_s(&self, now_ns: TimestampNs) -> [f64; 2] {
+        let (sums, seen_s) = self.mean.at(now_ns);
+        if seen_s > 0.0 { sums.map(|sum| sum / seen_s) } else { [0.0; 2] }
     }
 
-    /// μ_s = (1 − n)·mean rate, 1/s; 0 before any time has passed.
+    /// λ_s(t) − Λ_s = nβ·Σ e^{−β(t − t_i)} − nΛ_s, 1/s: above 0 in a burst, below 0 in a lull, 0 on average.
     #[must_use]
-    pub fn baseline_per_s(&self, now_ns: TimestampNs) -> [f64; 2] {
-        let (sums, seen_s) = self.mean.at(now_ns);
-        if seen_s > 0.0 { sums.map(|sum| (1.0 - self.branching_ratio) * sum / seen_s) } else { [0.0; 2] }
+    pub fn excess_per_s(&self, now_ns: TimestampNs) -> [f64; 2] {
+        let (excited, _) = self.excited.at(now_ns);
+        let mean = self.mean_per_s(now_ns);
+        let n = self.branching_ratio;
+        [0, 1].map(|kind| n * (self.decay_per_s * excited[kind] - mean[kind]))
+    }
+
+    /// Time the mean rates have effectively seen, seconds.
+    #[must_use]
+    pub fn seen_s(&self, now_ns: TimestampNs) -> f64 {
+        self.mean.at(now_ns).1
     }
 }
 
@@ -61,28 +69,34 @@ impl HawkesIntensity {
 mod tests {
     use super::*;
 
-    // Kills: a decay in place of its inverse, α without β, kinds that excite one another.
+    // Kills: a decay in place of its inverse, α without β, a mean that forgets the time seen, kinds that excite one another.
     #[test]
-    fn excess_is_the_sum_over_all_earlier_arrivals() {
+    fn excess_is_the_sum_over_all_earlier_arrivals_less_its_mean() {
         let mut hawkes = HawkesIntensity::new(0.5, 0.4, 300.0);
         let times_s = [0.0, 0.3, 0.35, 2.0, 7.5];
         hawkes.start(0);
         for (i, time_s) in times_s.iter().enumerate() {
             hawkes.update((time_s * 1e9) as i64, i % 2);
         }
-        let sum: f64 = times_s.iter().step_by(2).map(|time_s| f64::exp(-0.5 * (9.0 - time_s))).sum();
-        assert!((hawkes.excess_per_s(9_000_000_000)[0] - 0.4 * 0.5 * sum).abs() < 1e-12);
+        let sum = |constant_s: f64| {
+            times_s.iter().step_by(2).map(|time_s| f64::exp(-(9.0 - time_s) / constant_s)).sum::<f64>()
+        };
+        let mean = sum(300.0) / (300.0 * (1.0 - f64::exp(-9.0 / 300.0)));
+        let excess = hawkes.excess_per_s(9_000_000_000)[0];
+        assert!((excess - 0.4 * (0.5 * sum(2.0) - mean)).abs() < 1e-12, "{excess}");
     }
 
-    // Kills: a baseline that forgets the share n, or the time seen: a steady rate r has the baseline (1 − n)·r.
+    // Kills: an excess that is not centered: evenly spaced arrivals are neither burst nor lull.
     #[test]
-    fn baseline_of_a_steady_rate_is_what_branching_leaves_of_it() {
+    fn excess_of_a_steady_rate_is_nothing() {
         let mut hawkes = HawkesIntensity::new(0.5, 0.4, 300.0);
         hawkes.start(0);
         for i in 1..=40_000_i64 {
             hawkes.update(i * 100_000_000, 0);
         }
-        let base = hawkes.baseline_per_s(4_000_000_000_000);
-        assert!((base[0] - 0.6 * 10.0).abs() < 1e-2 && base[1] == 0.0, "{base:?}");
+        let now_ns = 4_000_050_000_000;
+        let (mean, excess) = (hawkes.mean_per_s(now_ns), hawkes.excess_per_s(now_ns));
+        assert!((mean[0] - 10.0).abs() < 1e-2 && mean[1] == 0.0, "{mean:?}");
+        assert!(excess[0].abs() < 1e-2 && excess[1] == 0.0, "{excess:?}");
     }
 }

@@ -8,13 +8,13 @@
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::error::{Result, invalid_input};
-use hypermm_core::event::MarketEvent;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::TimestampNs;
 
 use super::cycle::Cycle;
 use super::output::BacktestOutput;
 use super::strategy::Strategy;
+use crate::market::merge::{Merge, Stream};
 pub use crate::market::recording::{ContextColumns, RecordingColumns};
 use crate::venue::fill_models::{FillModel, FillParameters, FillSettings, ProbabilisticFills, QueueFills};
 use crate::venue::latency::Latency;
@@ -131,41 +131,6 @@ fn run_filled<M: FillModel, S: Strategy>(
     cycle.finish(columns.span_ns().unwrap_or_default(), columns.len() as u64).map_err(S::Error::from)
 }
 
-#[derive(Clone, Copy)]
-enum Stream {
-    Book,
-    Best,
-    Trade,
-    Context,
-}
-
-/// Merges the streams by receive time.
-struct Merge<'a> {
-    times: [&'a [i64]; 4],
-    next: [usize; 4],
-    next_time: [i64; 4],
-}
-
-impl<'a> Merge<'a> {
-    fn new(columns: &RecordingColumns<'a>) -> Self {
-        let times = [columns.book_time_ns, columns.best_time_ns, columns.trade_time_ns, columns.context.time_ns];
-        Self { times, next: [0; 4], next_time: times.map(|times| times.first().copied().unwrap_or(i64::MAX)) }
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<(Stream, usize, i64)> {
-        let [book, best, trade, context] = self.next_time;
-        let (early, early_time) = if book <= best { (0, book) } else { (1, best) };
-        let (late, late_time) = if trade <= context { (2, trade) } else { (3, context) };
-        let place = if early_time <= late_time { early } else { late };
-        let row = self.next[place];
-        let time_ns = *self.times[place].get(row)?;
-        self.next[place] = row + 1;
-        self.next_time[place] = self.times[place].get(row + 1).copied().unwrap_or(i64::MAX);
-        Some(([Stream::Book, Stream::Best, Stream::Trade, Stream::Context][place], row, time_ns))
-    }
-}
-
 fn play<M: FillModel, S: Strategy>(
     columns: &RecordingColumns<'_>,
     cycle: &mut Cycle<'_, RecordedVenue<'_, M>>,
@@ -205,12 +170,7 @@ fn hand_over<M: FillModel, S: Strategy>(
     row: usize,
     time_ns: TimestampNs,
 ) -> std::result::Result<(), S::Error> {
-    let (name, event) = match stream {
-        Stream::Book => ("book", columns.book(row)),
-        Stream::Best => ("best", columns.best(row)),
-        Stream::Trade => ("trade", columns.trade(row)),
-        Stream::Context => ("context", MarketEvent::Context(columns.context(row))),
-    };
+    let (name, event) = stream.event(columns, row);
     strategy.on_event(time_ns, &event).map_err(|error| S::locate(error, name, row))?;
     cycle.after_event(time_ns, &event).map_err(S::Error::from)
 }
