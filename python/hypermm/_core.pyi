@@ -1524,7 +1524,7 @@ def feature_matrix(
     recording: object,
     instrument: Instrument,
     *,
-    cycle_ns: SupportsIndex = 500_000_000,
+    cycle_ns: SupportsIndex = ...,
     basis: tuple[_Column, _Column] | None = None,
     lead: tuple[_Column, _Column] | None = None,
     **settings: _Number,

@@ -1,4 +1,4 @@
-"""Features: the streaming pipeline against their formulas, nothing from the future, the same every time, and the command."""
+"""Features: streaming against the formulas, nothing from the future, the same every time, and the command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.features import Recomputed
 from pyarrow import parquet
 
 import hypermm
@@ -17,6 +16,7 @@ from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import instrument_facts
 from hypermm.recording.write import write_columns, write_recording
 from hypermm.research.evaluate import mid_path
+from oracles.features import Recomputed
 
 S = 10**9
 TOLERANCE = 1e-9
@@ -77,7 +77,9 @@ def compare(matrix: hypermm.FeatureMatrix, oracle: Recomputed, expected: set[str
     worst = 0.0
     for feature in hypermm.feature_table():
         ours, theirs = matrix.values[feature.name], oracle.values[feature.name]
-        assert np.array_equal(np.isnan(ours), np.isnan(theirs)), f"{feature.name}: one has a value where the other has none"
+        assert np.array_equal(np.isnan(ours), np.isnan(theirs)), (
+            f"{feature.name}: one has a value where the other has none"
+        )
         known = np.isfinite(ours)
         deviation = np.abs(ours - theirs)[known] / np.maximum(1.0, np.abs(theirs[known]))
         largest = np.abs(theirs[known]).max(initial=0.0)
@@ -92,7 +94,7 @@ def compare(matrix: hypermm.FeatureMatrix, oracle: Recomputed, expected: set[str
     assert worst <= TOLERANCE
 
 
-# Kills: a wrong constant, window, sign, clip or order of events in any feature; a band read beyond its edge; staleness missed.
+# Kills: a wrong constant, window, sign, clip or order of events in any feature; a band read beyond its edge.
 @pytest.mark.parametrize("depth", [20, 5])
 def test_streaming_equals_recomputation_from_the_formulas(depth: int) -> None:
     columns = session(depth)
@@ -139,7 +141,9 @@ def test_the_future_changes_no_earlier_value(seed: int) -> None:
         for name in names:
             changed[name][later] *= np.linspace(1.5, 3.0, later.sum()).reshape(-1, *[1] * (changed[name].ndim - 1))
     changed["trade_aggressor"][changed["trade_time_ns"] > now] *= -1
-    later = hypermm.feature_matrix(changed, INSTRUMENT, lead=(lead[0], np.where(lead[0] > now, lead[1] * 1.01, lead[1])))
+    later = hypermm.feature_matrix(
+        changed, INSTRUMENT, lead=(lead[0], np.where(lead[0] > now, lead[1] * 1.01, lead[1]))
+    )
     past = whole.time_ns <= now
     different = 0
     for name, values in whole.values.items():
@@ -243,7 +247,9 @@ def test_command_writes_the_matrix_and_names_what_is_silent(
     ]  # fmt: skip
     assert "funding_z" in summary["missing_features"]
     assert "open_interest_change" in summary["constant_features"]
-    assert _features(capsys, "--data", str(folder), "--coin", "ETH", "--out", str(out))[2].count("constant columns") == 1
+    assert (
+        _features(capsys, "--data", str(folder), "--coin", "ETH", "--out", str(out))[2].count("constant columns") == 1
+    )
 
 
 @pytest.mark.parametrize(

@@ -520,6 +520,31 @@ fn after_a_long_silence_returns_begin_again() {
     assert_eq!(market.read(FeatureId::TrendReturn10, 614 * S).value(), Some(0.0));
 }
 
+// Kills: a side exchanged, a raw size for its logarithm, one of the two windows, the last fill left out. Own fills are on no recording,
+// so the recomputation of the Python tests cannot see them.
+#[test]
+fn fill_sizes_shift_as_their_formula_says() {
+    let mut market = Market::new();
+    let fills: Vec<(f64, f64)> =
+        (0..200).map(|i| (f64::from(i * 7) + f64::from(i % 5), 1.0 + f64::from(i * i % 17))).collect();
+    for (time_s, size) in &fills {
+        market.pipeline.on_own_fill((time_s * 1e9) as i64, Side::Sell, *size);
+    }
+    let last_s = fills[199].0;
+    let mean = |window_s: f64, of: &dyn Fn(f64) -> f64| {
+        let weight = |time_s: f64| f64::exp(-(last_s - time_s) / window_s);
+        let total: f64 = fills.iter().map(|(time_s, _)| weight(*time_s)).sum();
+        fills.iter().map(|(time_s, size)| weight(*time_s) * of(size.ln())).sum::<f64>() / total
+    };
+    let usual = mean(3600.0, &|size| size);
+    let deviation = mean(3600.0, &|size| (size - usual).powi(2)).sqrt();
+    let expected = (mean(30.0, &|size| size) - usual) / deviation;
+    let now_ns = (last_s * 1e9) as i64;
+    let found = market.read(FeatureId::FillSizeBuy, now_ns).value().unwrap();
+    assert!((found - expected).abs() < 1e-9, "{found}, {expected}");
+    assert_eq!(market.read(FeatureId::FillSizeSell, now_ns).status(), FeatureStatus::Unseen);
+}
+
 // Kills: an unknown market taken for a known one, a price that is no price.
 #[test]
 fn a_reference_is_used_by_name_and_refused_without_a_price() {

@@ -20,12 +20,14 @@ from hypermm.recording.write import write_columns
 from hypermm.research.evaluate import mid_path
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hypermm.recording import Recording
 
 __all__ = ["features"]
 
 _DEFAULT_LEADER = "BTC"
-_STREAM_OF = {"book": "orderbooks", "best": "prices", "trade": "trades", "context": "context"}
+_FILE_OF = {"book": "orderbooks", "best": "prices", "trade": "trades", "context": "context"}
 
 
 @click.command()
@@ -60,17 +62,11 @@ def features(
     instrument = known_instrument(coin, instrument_file)
     if lead is None and coin != _DEFAULT_LEADER and _DEFAULT_LEADER in held_coins(data):
         lead = _DEFAULT_LEADER
-    markets = {
-        name: mid_path(load_recording(data, market)) for name, market in (("lead", lead), ("basis", basis)) if market
-    }
     for name, market in (("--lead", lead), ("--basis", basis)):
         if market == coin:
             raise InvalidInputError(field=name, value=coin, expected="another coin than --coin")
     matrix = hypermm.feature_matrix(
-        recording,
-        instrument,
-        cycle_ns=round(cycle_ms * 1e6),
-        **{name: (path.time_ns, path.mid_price) for name, path in markets.items()},
+        recording, instrument, cycle_ns=round(cycle_ms * 1e6), lead=_market(data, lead), basis=_market(data, basis)
     )
     rows = [_row(feature, matrix) for feature in hypermm.feature_table()]
     if not any(row["share"] for row in rows):
@@ -81,7 +77,12 @@ def features(
     columns |= {f"evidence_{name}": values for name, values in matrix.evidence.items()}
     columns |= {f"covered_bps_{name}": values for name, values in matrix.covered_bps.items()}
     write_columns(Path(out), columns)
-    inputs = _silent_inputs(recording)
+    silent = {
+        "missing_columns": _columns(recording, missing=True),
+        "constant_columns": _columns(recording, missing=False),
+        "missing_features": [row["feature"] for row in rows if not row["share"]],
+        "constant_features": [row["feature"] for row in rows if row["share"] and row["deviation"] == 0.0],
+    }
     summary = {
         "coin": coin,
         "lead": lead,
@@ -89,21 +90,24 @@ def features(
         "cycles": len(matrix.time_ns),
         "cycle_ms": cycle_ms,
         "features": rows,
-        "missing_features": [row["feature"] for row in rows if not row["share"]],
-        "constant_features": [row["feature"] for row in rows if row["share"] and row["deviation"] == 0.0],
-        "missing_columns": inputs["missing"],
-        "constant_columns": inputs["constant"],
         "file": out,
-    }
+    } | silent
     if as_json:
         print_json(summary)
         return
     print_table(f"{coin}: {len(matrix.time_ns):,} cycles of {cycle_ms:g} ms", [_shown(row) for row in rows])
-    for kind in ("missing", "constant"):
-        for what in ("columns", "features"):
-            if names := summary[f"{kind}_{what}"]:
-                stderr.print(Text(f"{kind} {what}: {', '.join(names)}"), soft_wrap=True)
+    for kind, names in silent.items():
+        if names:
+            stderr.print(Text(f"{kind.replace('_', ' ')}: {', '.join(names)}"), soft_wrap=True)
     stdout().print(Text(f"wrote {out}", style="dim"), soft_wrap=True)
+
+
+def _market(data: str, coin: str | None) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Times and mids of another coin of the folder."""
+    if not coin:
+        return None
+    path = mid_path(load_recording(data, coin))
+    return path.time_ns, path.mid_price
 
 
 def _row(feature: hypermm.Feature, matrix: hypermm.FeatureMatrix) -> dict[str, Any]:
@@ -140,17 +144,14 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _silent_inputs(recording: Recording) -> dict[str, list[str]]:
-    """Columns of the recording that hold nothing, and those that never change, by file and name."""
-    found: dict[str, list[str]] = {"missing": [], "constant": []}
+def _columns(recording: Recording, *, missing: bool) -> list[str]:
+    """Columns of the recording that hold nothing, or else those that never change, by file and name."""
+    found = []
     for column in COLUMNS.values():
         if column.dtype != "float64":
             continue
         values = np.asarray(getattr(recording, column.name))
         known = values[np.isfinite(values)]
-        name = f"{_STREAM_OF[column.stream]}_{recording.coin}:{column.name}"
-        if not known.size:
-            found["missing"].append(name)
-        elif known.size > 1 and np.ptp(known) == 0.0:
-            found["constant"].append(name)
+        if (not known.size) if missing else (known.size > 1 and np.ptp(known) == 0.0):
+            found.append(f"{_FILE_OF[column.stream]}_{recording.coin}:{column.name}")
     return found

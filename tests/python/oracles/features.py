@@ -81,6 +81,49 @@ def faded(at: NDArray[np.int64], times: NDArray[np.int64], weights: Floats, time
     return result
 
 
+def weighted(samples: list[tuple[int, float]], time_constant_s: float) -> tuple[float, float]:
+    """Mean and deviation of timed samples, weighted by their age at the last one."""
+    times, values = np.array([when for when, _ in samples]), np.array([value for _, value in samples])
+    weights = np.exp(-(times[-1] - times) / S / time_constant_s)
+    mean = np.average(values, weights=weights)
+    return float(mean), float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+
+
+class Forecast:
+    """The funding forecast of section 6, bps an interval."""
+
+    def __init__(self, interval_ns: int) -> None:
+        self.interval_ns = interval_ns
+        self.current: float | None = None
+        self.predicted: float | None = None
+        self.settlement: int | None = None
+        self.settled: list[tuple[int, float]] = []
+
+    def hear(self, when: int, rate: float, predicted: float, settlement: int) -> bool:
+        """Takes in a row of the context; True when it had a rate."""
+        if self.settlement is not None and self.settlement <= when:
+            if self.current is not None:
+                self.settled.append((self.settlement, self.current))
+            self.settlement += ((when - self.settlement) // self.interval_ns + 1) * self.interval_ns
+        self.current = self.current if np.isnan(rate) else rate * 1e4
+        self.predicted = self.predicted if np.isnan(predicted) else predicted * 1e4
+        self.settlement = int(settlement) or self.settlement
+        return not (np.isnan(rate) and np.isnan(predicted))
+
+    def at(self, t: int) -> float:
+        value = self.current
+        if self.predicted is not None:
+            left = (
+                self.settlement - t
+                if self.settlement > t
+                else self.interval_ns - (t - self.settlement) % self.interval_ns
+            )
+            value += 0.8 * np.exp(-left / S / 900.0) * (self.predicted - self.current)
+        if self.settled:
+            value += 0.2 * (weighted(self.settled, 28_800.0)[0] - self.current)
+        return float(value)
+
+
 class Recomputed:
     """All features at given times."""
 
@@ -400,51 +443,25 @@ class Recomputed:
     def _funding(self) -> None:
         c = self.columns
         out = np.full(len(self.at), np.nan)
-        interval = round(self.funding_interval_s * S)
-        current = predicted = settlement = sampled = None
-        settled: list[tuple[int, float]] = []
+        forecast = Forecast(round(self.funding_interval_s * S))
         samples: list[tuple[int, float]] = []
-        news: list[int] = []
-
-        def to_settlement(t: int) -> float:
-            return ((settlement - t) if settlement > t else interval - (t - settlement) % interval) / S
-
-        def forecast(t: int) -> float:
-            value = current
-            if predicted is not None:
-                value += 0.8 * np.exp(-to_settlement(t) / 900.0) * (predicted - current)
-            if settled:
-                weights = np.exp(-(settled[-1][0] - np.array([when for when, _ in settled])) / S / 28_800.0)
-                value += 0.2 * (np.average([rate for _, rate in settled], weights=weights) - current)
-            return float(value)
-
+        heard: list[int] = []
         row = 0
         for i, t in enumerate(self.at):
             while row < len(c["context_time_ns"]) and c["context_time_ns"][row] <= t:
                 when = int(c["context_time_ns"][row])
-                if settlement is not None and settlement <= when:
-                    if current is not None:
-                        settled.append((settlement, current))
-                    settlement += ((when - settlement) // interval + 1) * interval
-                if not np.isnan(c["funding_rate"][row]):
-                    current = c["funding_rate"][row] * 1e4
-                if not np.isnan(c["predicted_funding"][row]):
-                    predicted = c["predicted_funding"][row] * 1e4
-                if not (np.isnan(c["funding_rate"][row]) and np.isnan(c["predicted_funding"][row])):
-                    news.append(when)
-                settlement = int(c["next_settlement_ns"][row]) or settlement
-                if current is not None and (sampled is None or when - sampled >= 60 * S):
-                    samples.append((when, forecast(when)))
-                    sampled = when
+                if forecast.hear(
+                    when, c["funding_rate"][row], c["predicted_funding"][row], c["next_settlement_ns"][row]
+                ):
+                    heard.append(when)
+                if forecast.current is not None and (not samples or when - samples[-1][0] >= 60 * S):
+                    samples.append((when, forecast.at(when)))
                 row += 1
-            if len(samples) < 2 or (t - news[-1]) / S > 600.0:
+            if len(samples) < 2 or (t - heard[-1]) / S > 600.0:
                 continue
-            weights = np.exp(-(samples[-1][0] - np.array([when for when, _ in samples])) / S / 86_400.0)
-            values = np.array([value for _, value in samples])
-            mean = np.average(values, weights=weights)
-            deviation = np.sqrt(np.average((values - mean) ** 2, weights=weights))
+            mean, deviation = weighted(samples, 86_400.0)
             if deviation > 1e-9 * max(abs(mean), 1e-6):
-                out[i] = -(forecast(int(t)) - mean) / deviation
+                out[i] = -(forecast.at(int(t)) - mean) / deviation
         self.values["funding_z"] = out
 
     def _lead(self, lead: tuple[Any, Any] | None) -> None:
