@@ -1534,7 +1534,8 @@ def feature_matrix(
     Args:
         recording: As for `backtest`.
         instrument: Price grid, lots and funding interval.
-        cycle_ns: Time between cycles, ns, 1 ms or more. A cycle sees the events of its own time and no later one.
+        cycle_ns: Time between cycles, ns, 1 ms or more; half a second where it is left out. A cycle sees the events of
+            its own time and no later one.
         basis: Times (ns, in order) and prices of the market that the basis is taken against; the recorded oracle
             where it is left out.
         lead: Times and prices of the market that leads this one.
