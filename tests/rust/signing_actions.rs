@@ -111,6 +111,22 @@ fn an_order_is_signed_as_the_official_sdk_signs_it() {
     }
 }
 
+// Hash of vault and expiry as official SDK 0.24 gives it. Kills: a tag byte of either, without the data folder too.
+#[test]
+fn vault_and_expiry_are_hashed_as_by_the_official_sdk() {
+    let action = Action::from_json(
+        br#"{"type":"order","orders":[{"a":0,"b":true,"p":"60000","s":"0.001","r":false,"t":{"limit":{"tif":"Alo"}}}],"grouping":"na"}"#,
+    )
+    .unwrap();
+    let terms = Terms {
+        nonce: 1700000000000,
+        vault_address: Some("0x1719884eb866cb12b2287399b15f7db5e7d775ea".parse().unwrap()),
+        expires_after_ms: Some(1700000010000),
+    };
+    let id = connection_id(&action.to_msgpack().unwrap(), &terms);
+    assert_eq!(hex(&id), "0019133256a9211e3259a70bc3fbf767430722577e3bd5500d239e2b1e3bc81f");
+}
+
 fn one_of_each() -> Vec<Value> {
     let order = json!({"a": 1, "b": true, "p": "100", "s": "0.5", "r": false, "t": {"limit": {"tif": "Alo"}}});
     let trigger = json!({"a": 4, "b": false, "p": "9", "s": "2", "r": true, "c": format!("0x{}", "a1".repeat(16)),
