@@ -23,6 +23,7 @@ fn instrument() -> Instrument {
 /// The pipeline with the book and tape its owner keeps.
 #[derive(Clone)]
 struct Market {
+    instrument: Instrument,
     book: Book,
     tape: Tape,
     pipeline: FeaturePipeline,
@@ -31,7 +32,8 @@ struct Market {
 impl Market {
     fn new() -> Self {
         let config = FeatureConfig { lead_market: Some("BTC".into()), ..FeatureConfig::default() };
-        Self { book: Book::default(), tape: Tape::default(), pipeline: FeaturePipeline::new(config).unwrap() }
+        let pipeline = FeaturePipeline::new(config).unwrap();
+        Self { instrument: instrument(), book: Book::default(), tape: Tape::default(), pipeline }
     }
 
     fn on(&mut self, time_ns: i64, event: &MarketEvent<'_>) {
@@ -39,17 +41,17 @@ impl Market {
         match event {
             MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
                 let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
-                self.book.apply_snapshot(time_ns, &Book::check_snapshot(&instrument(), levels).unwrap());
+                self.book.apply_snapshot(time_ns, &Book::check_snapshot(&self.instrument, levels).unwrap());
                 self.pipeline.on_book(time_ns, &self.book);
             }
             MarketEvent::Best { bid, ask } => {
-                let bid = Book::check_best(&instrument(), Side::Buy, *bid).unwrap();
-                let ask = Book::check_best(&instrument(), Side::Sell, *ask).unwrap();
+                let bid = Book::check_best(&self.instrument, Side::Buy, *bid).unwrap();
+                let ask = Book::check_best(&self.instrument, Side::Sell, *ask).unwrap();
                 self.book.apply_best(time_ns, bid, ask);
                 self.pipeline.on_book(time_ns, &self.book);
             }
             MarketEvent::Trade(trade) => {
-                let units = instrument().price_from_f64("price", trade.price).unwrap().0;
+                let units = self.instrument.price_from_f64("price", trade.price).unwrap().0;
                 let key_ns = trade.exchange_time_ns.unwrap_or(time_ns);
                 let change = self.tape.apply(time_ns, key_ns, trade.aggressor, units, trade.price, trade.size, None);
                 self.pipeline.on_trade(time_ns, self.tape.last(trade.aggressor).unwrap(), change, trade.size);
@@ -413,6 +415,7 @@ proptest! {
         }
         let bytes = postcard::to_stdvec(&whole.pipeline).unwrap();
         let mut restored = Market { pipeline: postcard::from_bytes(&bytes).unwrap(), ..whole.clone() };
+        prop_assert_eq!(&whole.pipeline, &restored.pipeline);
         for (time_ns, event) in &events[stop..] {
             whole.on(*time_ns, event);
             restored.on(*time_ns, event);
@@ -487,22 +490,17 @@ fn nothing_allocates_after_construction() {
     let events = events(&session.columns());
     let mut market = Market::new();
     let mut out = vec![FeatureValue::default(); FEATURES.len()];
-    for (time_ns, event) in &events {
-        let (book, tape) = (market.book.clone(), market.tape.clone());
-        market.on(*time_ns, event);
-        let after = (market.book.clone(), market.tape.clone());
-        (market.book, market.tape) = (book, tape);
-        let allocated = allocation_counter::measure(|| {
-            market.pipeline.advance(*time_ns, &after.0);
-            market.pipeline.on_book(*time_ns, &after.0);
+    let allocated = allocation_counter::measure(|| {
+        for (time_ns, event) in &events {
+            market.on(*time_ns, event);
             market.pipeline.on_reference(*time_ns, "BTC", 1e5).unwrap();
-            market.pipeline.evaluate(Tier::Hot, *time_ns, &after.0, &mut out).unwrap();
-            market.pipeline.evaluate(Tier::Warm, *time_ns, &after.0, &mut out).unwrap();
-            market.pipeline.evaluate(Tier::Cold, *time_ns, &after.0, &mut out).unwrap();
-        });
-        assert_eq!(allocated.count_total, 0);
-        (market.book, market.tape) = after;
-    }
+            market.pipeline.on_own_fill(*time_ns, Side::Buy, 1.0);
+            for tier in [Tier::Hot, Tier::Warm, Tier::Cold] {
+                market.pipeline.evaluate(tier, *time_ns, &market.book, &mut out).unwrap();
+            }
+        }
+    });
+    assert_eq!(allocated.count_total, 0);
 }
 
 // Kills: a long silence taken for a still market, its end for one second's return.
@@ -557,6 +555,14 @@ fn a_reference_is_used_by_name_and_refused_without_a_price() {
     }
     assert_eq!(market.pipeline, before);
     assert!(market.pipeline.evaluate(Tier::Hot, S, &Book::default(), &mut []).is_err());
+    // Prices so far apart that their quotient leaves the floats give no value, and spoil none.
+    for second in 1..100 {
+        market.on_even(second * S, MID + 0.1 * (second % 7) as f64);
+        market.pipeline.on_reference(second * S, "BTC", if second == 50 { 1e-300 } else { 1e300 }).unwrap();
+        let reading = market.read(FeatureId::Lead, second * S);
+        assert!(reading.value().is_none_or(f64::is_finite), "{reading:?}");
+    }
+    assert!(market.read(FeatureId::Lead, 99 * S).value().is_some());
 }
 
 // Kills: a bound of the config that is not checked.

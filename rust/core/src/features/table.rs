@@ -186,7 +186,8 @@ impl FeatureValue {
     /// A reading from the age of its inputs (`None`: not seen) and a value (`None`: undefined).
     #[inline]
     pub(super) fn new(id: FeatureId, age_s: Option<f64>, value: Option<f64>) -> Self {
-        let (status, value) = match (age_s, value) {
+        // Two prices can be so far apart that their quotient leaves the floats.
+        let (status, value) = match (age_s, value.filter(|value| value.is_finite())) {
             (None, _) => (FeatureStatus::Unseen, 0.0),
             (Some(age_s), _) if age_s > id.row().stale_s => (FeatureStatus::Stale, 0.0),
             (_, None) => (FeatureStatus::Undefined, 0.0),

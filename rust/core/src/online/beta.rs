@@ -19,9 +19,12 @@ impl RollingBeta {
         Self { keep: libm::exp(-1.0 / samples), weight: 0.0, xx: 0.0, xy: 0.0, yy: 0.0 }
     }
 
-    /// Adds a finite pair.
+    /// Adds a pair; one that is not finite teaches nothing.
     #[inline]
     pub fn add(&mut self, x: f64, y: f64) {
+        if !(x.is_finite() && y.is_finite()) {
+            return;
+        }
         self.weight = self.weight * self.keep + 1.0;
         self.xx = self.xx * self.keep + x * x;
         self.xy = self.xy * self.keep + x * y;
