@@ -27,7 +27,6 @@ mod pricing_signs;
 mod queue_follow;
 mod queue_laws;
 mod review_core;
-mod scenario_frontier;
 mod signing_actions;
 mod signing_key;
 mod signing_nonce;

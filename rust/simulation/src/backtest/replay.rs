@@ -56,7 +56,7 @@ impl BacktestSettings {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] naming the one that is out of range.
+    /// [`hypermm_core::error::Error::InvalidInput`] naming the one that is out of range.
     pub fn validate(&self) -> Result<()> {
         self.fill_model.validate()?;
         self.latency.validate()?;

@@ -103,14 +103,20 @@ pub fn run_seeds(
     seeds.into_par_iter().map(|seed| run_scenario(scenario, reach, quoter, config, seed)).collect()
 }
 
-/// The engine's defaults with the cap of the scenario; the plain ladder has the old bot's.
-#[must_use]
-pub fn default_config(scenario: &Scenario, quoter: Quoter) -> EngineConfig {
-    let max_position = match quoter {
-        Quoter::Engine => scenario.max_position,
-        Quoter::Plain => scenario.plain_max_position,
-    };
-    EngineConfig { max_position, ..EngineConfig::default() }
+/// The engine's defaults with the cap of the scenario. The plain ladder has the old bot's cap, and the engine's clip.
+///
+/// # Errors
+/// None that these numbers cause.
+pub fn default_config(scenario: &Scenario, quoter: Quoter) -> Result<EngineConfig> {
+    let engine = EngineConfig { max_position: scenario.max_position, ..EngineConfig::default() };
+    Ok(match quoter {
+        Quoter::Engine => engine,
+        Quoter::Plain => EngineConfig {
+            max_position: scenario.plain_max_position,
+            clip: Some(engine.clip_at(&scenario.instrument()?, scenario.start_price())),
+            ..engine
+        },
+    })
 }
 
 fn settings(scenario: &Scenario, instrument: &Instrument, seed: u64) -> Result<MatchedSettings> {

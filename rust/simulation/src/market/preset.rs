@@ -60,7 +60,7 @@ impl MarketPreset {
 /// from the mid (5 % and 95 %), so the spread was one tick at times. σ is that stated with the data; mids at placement of
 /// one evening give 1.3 bps/√s over gaps of 10 to 300 s. Not to be had from such fills: depth, trade rate, sizes, reach.
 /// They are set by hand: spread about 0.9 bps, 0.9 aggressor events a second.
-const HYPE: MarketPreset = MarketPreset {
+pub(crate) const HYPE: MarketPreset = MarketPreset {
     name: "hype",
     text: "HYPE, February 2026: 1.7 bps/√s, thin book",
     coin: "HYPE",

@@ -28,6 +28,8 @@ pub(crate) mod feb19 {
 
     pub(crate) const DURATION_S: f64 = 1169.0;
     pub(crate) const MAX_POSITION: f64 = 8.57;
+    /// What the log says the old bot ran with; nothing near it was ever reached.
+    pub(crate) const OLD_LIMIT: f64 = 17.18;
     pub(crate) const FINAL_POSITION: f64 = 6.94;
     pub(crate) const PNL_USD: f64 = -0.84;
     /// Half of the touch spread the old bot quoted, bps.

@@ -83,9 +83,9 @@ fn calm_between(knots: &[usize], values: &mut [f64]) {
     for pair in knots.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let (first, last) = (values[from], values[to]);
-        for place in from + 1..to {
-            let line = first + (last - first) * (place - from) as f64 / (to - from) as f64;
-            values[place] = line + DEPARTURE_KEPT * (values[place] - line);
+        for (place, value) in values[from..to].iter_mut().enumerate() {
+            let line = first + (last - first) * place as f64 / (to - from) as f64;
+            *value = line + DEPARTURE_KEPT * (*value - line);
         }
     }
 }
