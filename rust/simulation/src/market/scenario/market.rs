@@ -44,8 +44,10 @@ impl ScenarioMarket {
         let instrument = scenario.instrument()?;
         let path =
             BridgedPath::draw(seed, scenario.start_ns, scenario.duration_s, scenario.known, scenario.volatility());
+        // The flow is ours to size: it takes from us what the listed trades took, whatever stands ahead.
+        let without_flow = MarketParameters { event_rate_per_s: 0.0, ..scenario.market };
         let others =
-            SyntheticMarket::around(Box::new(path), &scenario.market, seed, scenario.start_ns, ASSET, &instrument)?;
+            SyntheticMarket::around(Box::new(path), &without_flow, seed, scenario.start_ns, ASSET, &instrument)?;
         let mut sweeps = scenario.plan.draw(seed, scenario.duration_s);
         sweeps.reverse();
         Ok(Self {
