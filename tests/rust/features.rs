@@ -557,8 +557,9 @@ fn a_reference_is_used_by_name_and_refused_without_a_price() {
     assert!(market.pipeline.evaluate(Tier::Hot, S, &Book::default(), &mut []).is_err());
     // Prices so far apart that their quotient leaves the floats give no value, and spoil none.
     for second in 1..100 {
+        let leader = 1e300 * (1.0 + 1e-4 * (second % 7) as f64);
         market.on_even(second * S, MID + 0.1 * (second % 7) as f64);
-        market.pipeline.on_reference(second * S, "BTC", if second == 50 { 1e-300 } else { 1e300 }).unwrap();
+        market.pipeline.on_reference(second * S, "BTC", if second == 50 { 1e-300 } else { leader }).unwrap();
         let reading = market.read(FeatureId::Lead, second * S);
         assert!(reading.value().is_none_or(f64::is_finite), "{reading:?}");
     }
