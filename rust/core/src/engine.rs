@@ -11,6 +11,7 @@ use crate::estimators::drift::DriftFilter;
 use crate::estimators::market_model::MarketModel;
 use crate::event::{BestLevel, Context, MarketEvent, Trade};
 use crate::instrument::{Instrument, MAX_UNITS};
+use crate::pricing::costs::toxic_adverse_selection;
 use crate::pricing::prepared::Memo;
 use crate::pricing::readings::readings;
 use crate::state::book::{Book, SnapshotLevels};
@@ -326,6 +327,8 @@ impl QuoteEngine {
         }
         let event = self.tape.last(side.opposite());
         self.model.on_own_fill(time_ns, side, price, exact.0, self.last_mid, event);
+        let toxic_bps = toxic_adverse_selection(&self.config, &self.model.estimates(time_ns), side.index());
+        self.model.learn_from_fill(time_ns, side, toxic_bps);
         self.taught(time_ns);
         Ok(true)
     }

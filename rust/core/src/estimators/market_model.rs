@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::adverse_selection::LearnedAdverseSelection;
 use super::depth_decay::DepthDecay;
 use super::drift::{DriftFilter, SourceIndex};
 use super::flow::DirectionalFlow;
@@ -103,6 +104,8 @@ struct FillObservation {
 /// Estimates at one moment; pairs are (bid, ask).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimates {
+    /// b_b, b_a: adverse move of our fills beyond what is foreseen, bps.
+    pub learned_adverse_selection_bps: [f64; 2],
     /// P∞, (bps/s)².
     pub stationary_variance: f64,
     /// κ_μ, 1/s.
@@ -152,6 +155,9 @@ pub struct MarketModel {
     scale: DriftScale,
     price_sample: Option<(TimestampNs, f64)>,
     own_fill: Option<FillObservation>,
+    adverse_selection: LearnedAdverseSelection,
+    /// The last fill of each side: those of one aggressor are one sample.
+    last_fill_ns: [Option<TimestampNs>; 2],
     drift_deviation_ratio: f64,
     volatility_ratio_exponent: f64,
     informed_volatility: f64,
@@ -191,6 +197,8 @@ impl MarketModel {
             scale: DriftScale::default(),
             price_sample: None,
             own_fill: None,
+            adverse_selection: LearnedAdverseSelection::default(),
+            last_fill_ns: [None, None],
             drift_deviation_ratio: config.drift_deviation_ratio,
             volatility_ratio_exponent: config.volatility_ratio_exponent,
             informed_volatility: config.informed_volatility,
@@ -226,6 +234,7 @@ impl MarketModel {
         self.price_sample = None;
         self.grid.clear();
         self.scale.forecasts.clear();
+        self.adverse_selection.forget_pending();
     }
 
     /// A whole second has passed. `mid` was in force at it, `fresh` when the book spoke since the last price sample.
@@ -241,6 +250,7 @@ impl MarketModel {
             self.grid.push(mid);
             self.volatility.update(&self.grid);
             self.trend.update(&self.grid);
+            self.adverse_selection.on_second(now_ns, &self.grid);
             self.refresh_volatility();
             sampled = self.observe_price(now_ns, mid, fresh);
         }
@@ -360,6 +370,16 @@ impl MarketModel {
         }
     }
 
+    /// What becomes of a fill is to be held against `toxic_bps`, the a₀ term at the fill.
+    pub fn learn_from_fill(&mut self, now_ns: TimestampNs, side: Side, toxic_bps: f64) {
+        let last_ns = self.last_fill_ns[side.index()].replace(now_ns);
+        if last_ns.is_none_or(|last_ns| now_ns - last_ns > ONE_AGGRESSOR_NS) {
+            self.drift.step(now_ns);
+            let drift_bps = self.drift.displacement(SCALE_HORIZON_S as f64);
+            self.adverse_selection.on_fill(now_ns, side, toxic_bps - side.sign() * drift_bps);
+        }
+    }
+
     /// News of the contract's context.
     pub fn on_context(&mut self, now_ns: TimestampNs, context: &Context) {
         self.funding.update(now_ns, context.funding_rate, context.predicted_funding, context.next_settlement_ns);
@@ -443,6 +463,7 @@ impl MarketModel {
         };
         let (bid_toxicity, ask_toxicity) = flow.toxicity();
         Estimates {
+            learned_adverse_selection_bps: self.adverse_selection.values(),
             stationary_variance: self.drift.stationary_variance(),
             mean_reversion_per_s: self.drift.mean_reversion_per_s(),
             volatility,

@@ -1,5 +1,6 @@
 //! What is learned from the events: drift, flow, reach.
 
+pub mod adverse_selection;
 pub mod depth_decay;
 pub mod drift;
 pub mod flow;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::online::lanes::{larger, smaller};
+use crate::config::EngineConfig;
+use crate::estimators::market_model::Estimates;
+use crate::online::lanes::smaller;
 
 /// Price the venue sells a request at, USD: no shadow price exceeds it.
 pub const VENUE_REQUEST_PRICE_USD: f64 = 5e-4;
@@ -14,7 +16,7 @@ pub const REQUEST_CREDIT_PER_USD: f64 = 1.0;
 pub struct SideCosts {
     /// Maker fee; negative is a rebate.
     pub fee: f64,
-    /// AS_s.
+    /// AS_s: what toxicity foretells and what our fills taught beyond it.
     pub adverse_selection: f64,
     /// Cancel race; 0 until learned.
     pub race: f64,
@@ -53,19 +55,14 @@ impl SideCosts {
     }
 }
 
-/// AS_s = a₀·toxicity·σ_eff·√10·(1 + κ_tail·kurtosis) + learned part, bps at 10 s.
+/// The part of AS_s that toxicity foretells: a₀·toxicity·σ_eff·√10·(1 + κ_tail·kurtosis), bps at 10 s. `side` 0 is bids, 1 asks.
 #[inline]
 #[must_use]
-pub fn adverse_selection(
-    ratio: f64,
-    toxicity: f64,
-    effective_volatility: f64,
-    tail_factor: f64,
-    excess_kurtosis: f64,
-    learned_bps: f64,
-) -> f64 {
+pub fn toxic_adverse_selection(config: &EngineConfig, estimates: &Estimates, side: usize) -> f64 {
     const SQRT_10: f64 = 3.162_277_660_168_379_5;
-    ratio * toxicity * effective_volatility * SQRT_10 * (1.0 + tail_factor * excess_kurtosis) + larger(learned_bps, 0.0)
+    let diffusion =
+        config.adverse_selection_ratio * estimates.toxicities[side] * estimates.effective_volatility * SQRT_10;
+    diffusion * (1.0 + config.tail_factor * estimates.excess_kurtosis)
 }
 
 /// w_q(1/h − 1), bps.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::costs::adverse_selection;
+use super::costs::toxic_adverse_selection;
 use super::reservation::{drift_horizon, flow_shift, half_spread};
 use super::risk::{glft_power, horizon, validity};
 use crate::config::EngineConfig;
@@ -78,15 +78,9 @@ impl Prepared {
             validity,
             validity_factor,
             flow,
-            adverse_selection: estimates.toxicities.map(|toxicity| {
-                adverse_selection(
-                    config.adverse_selection_ratio,
-                    toxicity,
-                    estimates.effective_volatility,
-                    config.tail_factor,
-                    estimates.excess_kurtosis,
-                    0.0,
-                )
+            adverse_selection: [0, 1].map(|side| {
+                let foreseen = toxic_adverse_selection(config, &estimates, side);
+                foreseen + estimates.learned_adverse_selection_bps[side]
             }),
             edge_time_s: expected_time(kappa, EDGE_HORIZON_S),
             settlement_scale: 1.0 / (1.0 - exp(-funding_interval_s / tau)),

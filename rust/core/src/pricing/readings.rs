@@ -34,6 +34,8 @@ pub fn readings(
         ("ask_arrival_rate", estimates.arrival_rates[1]),
         ("bid_toxicity", estimates.toxicities[0]),
         ("ask_toxicity", estimates.toxicities[1]),
+        ("bid_learned_adverse_selection_bps", estimates.learned_adverse_selection_bps[0]),
+        ("ask_learned_adverse_selection_bps", estimates.learned_adverse_selection_bps[1]),
         ("bid_depth_decay", estimates.depth_decays[0]),
         ("ask_depth_decay", estimates.depth_decays[1]),
         ("bid_intensity", estimates.intensities[0]),
