@@ -23,6 +23,7 @@ from hypermm._core import (
     Instrument,
     InventoryRisk,
     Level,
+    MarketPreset,
     OpenOrder,
     OrderStatus,
     QuoteEngine,
@@ -37,8 +38,10 @@ from hypermm._core import (
     fill_probability,
     flow_shift,
     glft_half_spread,
+    matching_session,
     merge_levels,
     optimal_size,
+    run_scenario,
     synthetic_session,
 )
 from hypermm.exceptions import (
@@ -77,6 +80,7 @@ __all__ = [
     "InvalidInputError",
     "InventoryRisk",
     "Level",
+    "MarketPreset",
     "MissingDependencyError",
     "OpenOrder",
     "OrderStatus",
@@ -98,8 +102,10 @@ __all__ = [
     "flow_shift",
     "glft_half_spread",
     "load_recording",
+    "matching_session",
     "merge_levels",
     "optimal_size",
+    "run_scenario",
     "synthetic_session",
 ]
 

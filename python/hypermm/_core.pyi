@@ -34,6 +34,7 @@ __all__ = [
     "Instrument",
     "InventoryRisk",
     "Level",
+    "MarketPreset",
     "NonceCounter",
     "OpenOrder",
     "OrderStatus",
@@ -53,9 +54,11 @@ __all__ = [
     "fill_probability",
     "flow_shift",
     "glft_half_spread",
+    "matching_session",
     "merge_levels",
     "optimal_size",
     "recover_signer",
+    "run_scenario",
     "synthetic_session",
     "wire_number",
 ]
@@ -1409,6 +1412,11 @@ class BacktestResult:
         old are left out, a horizon that is over for no fill is None. Each cell has ``fills``, ``volume_usd``, the
         size-weighted ``depth_bps``, ``adverse_selection_bps``, ``edge_bps`` and ``markout_bps`` (the latter two with
         standard errors ``edge_error_bps`` and ``markout_error_bps``, None for one fill) and ``adverse_share``.
+
+        Of a `matching_session` there is ``watch``, the venue's own view block by block, positions in contracts as
+        positive numbers: ``max_long``, ``max_short``; ``max_long_with_orders``, ``max_short_with_orders`` (every order
+        not known dead taken as filled, at the quote cycles); ``holding_blocks`` with a position, ``reducing_blocks`` of
+        these with an order of ours that reduces it, and ``reducing_share``, 1 without a position.
         """
 
     def __eq__(self, other: object, /) -> bool: ...
@@ -1451,6 +1459,120 @@ def backtest(
             and line where the recording was read from files.
         TimeOrderError: A stream is not in receive order.
         InternalError: The books of the run do not add up.
+    """
+
+@final
+class MarketPreset:
+    """A synthetic market by name, for `matching_session`; frozen.
+
+    Raises:
+        InvalidInputError: No preset has this name; the hint lists them.
+    """
+
+    def __new__(cls, name: str) -> MarketPreset: ...
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Every name there is."""
+
+    @property
+    def name(self) -> str:
+        """Name."""
+
+    @property
+    def text(self) -> str:
+        """What it is like, in a line."""
+
+    @property
+    def instrument(self) -> Instrument:
+        """The contract."""
+
+    @property
+    def start_price(self) -> float:
+        """First fair price, quote currency."""
+
+    @property
+    def maker_fee_bps(self) -> float:
+        """What a maker pays, bps."""
+
+    @property
+    def taker_fee_bps(self) -> float:
+        """What a taker pays, bps."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __getnewargs__(self) -> tuple[str]: ...
+
+def matching_session(
+    preset: str,
+    config: EngineConfig,
+    *,
+    seed: SupportsIndex = 0,
+    duration_s: _Number = 1800.0,
+    cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
+    strategy: Any = None,
+    deposit_usd: _Number = 10_000.0,
+    leverage: SupportsIndex | None = None,
+    latency: _Time | tuple[_Time, _Time, _Time] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    log_decisions: bool = True,
+) -> tuple[BacktestResult, dict[str, npt.NDArray[Any]]]:
+    """Plays the market of a preset to the engine, or to `strategy`, at the matching venue.
+
+    The venue has a true queue at every price: our orders stand behind those that came before, and those of the market's
+    agents meet them. Contract and fees are the preset's, as `MarketPreset` has them.
+
+    Args:
+        preset: Name of a `MarketPreset`.
+        config: Configuration of the engine; with a `strategy`, its cap, clip, levels and volatility are used.
+        seed: Seed of every draw, 0 to 2^63 − 1. What we quote changes no draw.
+        duration_s: Length, s, 1 to 2,592,000.
+        cycle_ns: Least time between quotes, ns; 0 quotes after every event.
+        strategy: As of `backtest`; or "engine", or "plain", the symmetric ladder of the engine's base width and clip.
+        deposit_usd: Money of the account at the start, USD.
+        leverage: Its leverage; None = 10, or what the contract grants where that is less.
+        latency: Constants, ns: one for all ways, or (to the venue, back from it, of the feed). None = as measured.
+        progress: Called with (seconds of the session done, seconds in all), at most twenty times a second and once at
+            the end.
+        log_decisions: Keep every decision.
+
+    Returns:
+        The result, and what the venue published until the end: columns as `Recording.from_columns` takes them.
+
+    Without a `strategy` of Python's other threads run meanwhile. What `strategy` or `progress` raise ends the run.
+
+    Raises:
+        InvalidInputError: A setting or what `strategy` quoted is refused.
+        InternalError: The books of the run do not add up.
+    """
+
+def run_scenario(
+    name: str,
+    *,
+    seeds: SupportsIndex = 200,
+    first_seed: SupportsIndex = 0,
+    strategy: str = "engine",
+    engine: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Plays a scenario from many seeds at the matching venue, on all cores; other Python threads run meanwhile.
+
+    Args:
+        name: "feb19", "feb12" or "calm".
+        seeds: How many seeds, 1 to 1,000,000.
+        first_seed: The first of them. A row does not depend on which others are asked for.
+        strategy: "engine", or "plain", the symmetric ladder of the engine's base width and clip with the old bot's cap.
+        engine: Fields of `EngineConfig` over the scenario's defaults, which are the engine's own with a cap.
+        progress: Called with (seeds done, seeds), at most twenty times a second and once at the end.
+
+    Returns:
+        Columns, one row a seed: seed, fills, max_long and max_short (contracts at the venue, positive), max_with_orders
+        (largest |position| with every order not known dead filled), final_position, pnl_usd, min_pnl_usd (least on the
+        way, by seconds), volume_usd, depth_bps and edge_bps (size-weighted over the fills; NaN without),
+        two_sided_share, reducing_share (blocks with a position in which an order that reduces it rested; 1 without a
+        position), killed (the loss at which the old account was switched off was reached).
+
+    Raises:
+        InvalidInputError: There is no such scenario or strategy, or a number is out of range.
+        InvalidConfigError: A field of `engine` is unknown, of the wrong type or out of range.
     """
 
 @final

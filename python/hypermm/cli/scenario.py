@@ -13,7 +13,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, progress_bar, stdout
-from hypermm.config import load_settings
+from hypermm.config import RunConfig, load_settings, refuse_overrides
 from hypermm.recording.write import write_columns
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def scenario(
     The known prices of the incident are kept, what lies between is drawn per seed; the aggressive trades that reached
     the old quotes come at their times. Cap, fee and account are those of the incident unless set.
     """
+    refuse_overrides(overrides, RunConfig.__struct_fields__, "a key of [engine]", "a scenario has its own run settings")
     settings = load_settings(config_file, overrides)
     with progress_bar(f"{name}, {strategy}") as advance:
         rows = hypermm.run_scenario(
@@ -72,18 +73,26 @@ def scenario(
 
 
 def quantiles(rows: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Mean, standard deviation, standard error of the mean and quantiles of every column but the seed."""
+    """Mean, standard deviation, standard error of the mean and quantiles of every column but the seed.
+
+    Seeds of which a column says nothing (NaN) are left out of it; of no seed at all every figure is NaN.
+    """
     figures = {}
     for name, values in rows.items():
         if name == "seed":
             continue
         column = np.asarray(values, float)
+        # A seed without fills has no edge.
+        column = column[np.isfinite(column)]
         deviation = float(np.std(column, ddof=1)) if len(column) > 1 else 0.0
         figures[name] = {
-            "mean": float(np.mean(column)),
+            "mean": float(np.mean(column)) if len(column) else float("nan"),
             "deviation": deviation,
-            "error": deviation / len(column) ** 0.5,
-            **{f"q{round(100 * share):02d}": float(np.quantile(column, share)) for share in _QUANTILES},
+            "error": deviation / max(len(column), 1) ** 0.5,
+            **{
+                f"q{round(100 * share):02d}": float(np.quantile(column, share)) if len(column) else float("nan")
+                for share in _QUANTILES
+            },
         }
     return figures
 
@@ -103,6 +112,6 @@ def _print(title: str, figures: Mapping[str, Mapping[str, float]]) -> None:
     for name in names.values():
         table.add_column(name, justify="right")
     for column, row in figures.items():
-        cells = (Text(f"{row[name]:,.3f}") for name in names)
+        cells = (Text(f"{row[name]:,.3f}" if np.isfinite(row[name]) else "–") for name in names)
         table.add_row(Text(column.replace("_", " ")), *cells)
     stdout().print(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypermm.config.load import load_settings, parse_override
+from hypermm.config.load import load_settings, parse_override, refuse_overrides
 from hypermm.config.model import RunConfig, Settings, field_rows, json_schema
 
-__all__ = ["RunConfig", "Settings", "field_rows", "json_schema", "load_settings", "parse_override"]
+__all__ = ["RunConfig", "Settings", "field_rows", "json_schema", "load_settings", "parse_override", "refuse_overrides"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from os import PathLike
 
-__all__ = ["load_settings", "parse_override"]
+__all__ = ["load_settings", "parse_override", "refuse_overrides"]
 
 _TABLES = ("engine", "run")
 
@@ -90,6 +90,18 @@ def parse_override(text: str) -> tuple[str, str, Any]:
         return table, key, tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
         return table, key, written
+
+
+def refuse_overrides(overrides: Iterable[str], keys: Iterable[str], expected: str, hint: str) -> None:
+    """Refuses overrides of some keys of [run] that a command would not heed.
+
+    Raises:
+        InvalidConfigError: One of them is given.
+    """
+    for override in overrides:
+        table, key, value = parse_override(override)
+        if table == "run" and key in keys:
+            raise InvalidConfigError(field=f"run.{key}", value=value, expected=expected, hint=hint)
 
 
 def _refuse_unknown_tables(given: Mapping[str, object]) -> None:

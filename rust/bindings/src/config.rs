@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyCFunction, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::error::{Kind, guard, raise, refused, shown};
+use crate::input::text;
 
 /// Every number the engine is tuned by; frozen. `EngineConfig.fields()` is the table it comes from.
 #[pyclass(frozen, eq, name = "EngineConfig", module = "hypermm._core")]
@@ -237,12 +238,17 @@ fn set(config: &mut EngineConfig, name: &str, value: &Bound<'_, PyAny>) -> PyRes
     guard(|| config.set(name, value))
 }
 
-fn finished(mut config: EngineConfig, changes: Option<&Bound<'_, PyDict>>) -> PyResult<PyEngineConfig> {
+fn finished(config: EngineConfig, changes: Option<&Bound<'_, PyDict>>) -> PyResult<PyEngineConfig> {
+    with_changes(config, changes).map(|inner| PyEngineConfig { inner })
+}
+
+/// The configuration with some fields set, checked.
+pub(crate) fn with_changes(mut config: EngineConfig, changes: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
     for (name, value) in changes.into_iter().flat_map(|given| given.iter()) {
-        set(&mut config, &name.extract::<String>()?, &value)?;
+        set(&mut config, &text("engine field", &name)?, &value)?;
     }
     guard(|| config.validate())?;
-    Ok(PyEngineConfig { inner: config })
+    Ok(config)
 }
 
 /// Gives the class one documented property for each field, and the signature `help` shows.

@@ -78,6 +78,13 @@ fn other_integer(field: &str, value: &Bound<'_, PyAny>, expected: &str, hint: &s
     value.extract::<i64>().map_err(|_| refuse())
 }
 
+/// A seed: an integer from 0 to 2^63 − 1.
+pub(crate) fn seed_of(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    const EXPECTED: &str = "an integer from 0 to 2^63 − 1";
+    let whole = integer(field, value, EXPECTED, "")?;
+    u64::try_from(whole).map_err(|_| invalid_input(field, value, EXPECTED, ""))
+}
+
 /// An integer from 0 to 2^32 − 1.
 pub(crate) fn count(field: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {
     let whole = integer(field, value, "an integer of 0 or more", "")?;

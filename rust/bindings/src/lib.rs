@@ -13,11 +13,16 @@ mod event;
 mod features;
 mod input;
 mod instrument;
+mod preset;
 mod pricing;
+mod progress;
 mod recording;
 mod result;
+mod scenario;
+mod session;
 mod signing;
 mod state;
+mod strategy;
 mod types;
 
 use pyo3::prelude::*;
@@ -41,6 +46,9 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<event::PyEvent>()?;
     module.add_class::<result::PyBacktestResult>()?;
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
+    module.add_class::<preset::PyMarketPreset>()?;
+    module.add_function(wrap_pyfunction!(session::matching_session, module)?)?;
+    module.add_function(wrap_pyfunction!(scenario::run_scenario, module)?)?;
     module.add_class::<features::PyFeature>()?;
     module.add_class::<features::PyFeatureMatrix>()?;
     module.add_function(wrap_pyfunction!(features::feature_table, module)?)?;

@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use crate::decision::frozen_array;
 use crate::engine::instrument_of;
 use crate::error::{guard, invalid_input};
-use crate::input::{Column, floats, integer, integers, number, times};
+use crate::input::{Column, floats, integers, number, seed_of, times};
 
 /// Columns kept alive while a run reads them.
 pub(crate) struct HeldColumns<'py> {
@@ -160,9 +160,7 @@ pub(crate) fn synthetic_session<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let mut market = SessionSettings::default();
     if let Some(given) = seed {
-        const EXPECTED: &str = "an integer from 0 to 2^63 − 1";
-        let whole = integer("seed", given, EXPECTED, "")?;
-        market.seed = u64::try_from(whole).map_err(|_| invalid_input("seed", given, EXPECTED, ""))?;
+        market.seed = seed_of("seed", given)?;
     }
     if let Some(given) = duration_s {
         market.duration_s = number("duration_s", given)?;
@@ -203,7 +201,8 @@ fn set(market: &mut SessionSettings, name: &str, value: &Bound<'_, PyAny>) -> Py
     Ok(())
 }
 
-fn session_columns<'py>(py: Python<'py>, session: &Session) -> PyResult<Bound<'py, PyDict>> {
+/// Columns by name, as a `Recording` takes them.
+pub(crate) fn session_columns<'py>(py: Python<'py>, session: &Session) -> PyResult<Bound<'py, PyDict>> {
     let columns = session.columns();
     let by_name = PyDict::new(py);
     let books = [columns.bid_prices, columns.bid_sizes, columns.ask_prices, columns.ask_sizes];

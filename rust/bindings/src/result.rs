@@ -1,14 +1,23 @@
 //! `BacktestResult`: columns of a run and its numbers.
 
 use hypermm_core::accounting::ledger::half_micros_to_quote;
+use hypermm_core::instrument::Instrument;
 use hypermm_core::outcomes::breakdown::{Breakdown, Cell, Group};
 use hypermm_core::outcomes::markout::{HORIZON_COUNT, HORIZONS_NS};
+use hypermm_core::types::Lots;
+use hypermm_simulation::backtest::matched::Watch;
 use hypermm_simulation::backtest::output::{BacktestOutput, DecisionColumns, EquityColumns, FillColumns, Summary};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::decision::frozen_array;
 use crate::recording::frozen_rows;
+
+/// What the matching venue saw, in lots of a contract.
+pub(crate) struct Watched<'a> {
+    pub(crate) watch: &'a Watch,
+    pub(crate) instrument: &'a Instrument,
+}
 
 /// Columns of a run and its numbers; frozen, comparable to the bit, picklable. Arrays are read-only.
 #[pyclass(frozen, name = "BacktestResult", module = "hypermm._core")]
@@ -21,7 +30,16 @@ pub(crate) struct PyBacktestResult {
 }
 
 impl PyBacktestResult {
-    pub(crate) fn new(py: Python<'_>, output: &BacktestOutput, wall_s: f64) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        output: &BacktestOutput,
+        watch: Option<&Watched<'_>>,
+        wall_s: f64,
+    ) -> PyResult<Self> {
+        let summary = summary(py, &output.summary)?;
+        if let Some(watched) = watch {
+            summary.set_item("watch", watch_fields(py, watched)?)?;
+        }
         Ok(Self {
             fills: fill_columns(py, &output.fills)?.unbind(),
             decisions: match &output.decisions {
@@ -29,7 +47,7 @@ impl PyBacktestResult {
                 None => PyDict::new(py).unbind(),
             },
             equity: equity_columns(py, &output.equity)?.unbind(),
-            summary: summary(py, &output.summary)?.unbind(),
+            summary: summary.unbind(),
             wall_s,
         })
     }
@@ -269,6 +287,24 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("conservation", "exact")?;
     numbers.set_item("breakdown", breakdown(py, &run.breakdown)?)?;
     Ok(numbers)
+}
+
+/// What the venue saw of our account, positions in contracts.
+fn watch_fields<'py>(py: Python<'py>, watched: &Watched<'_>) -> PyResult<Bound<'py, PyDict>> {
+    let Watched { watch, instrument } = watched;
+    let fields = PyDict::new(py);
+    for (name, lots) in [
+        ("max_long", watch.max_long),
+        ("max_short", Lots(-watch.max_short.0)),
+        ("max_long_with_orders", watch.max_long_with_orders),
+        ("max_short_with_orders", Lots(-watch.max_short_with_orders.0)),
+    ] {
+        fields.set_item(name, instrument.lots_to_f64(lots))?;
+    }
+    fields.set_item("holding_blocks", watch.holding_blocks)?;
+    fields.set_item("reducing_blocks", watch.reducing_blocks)?;
+    fields.set_item("reducing_share", watch.reducing_share())?;
+    Ok(fields)
 }
 
 /// Kind of group → group with a fill → horizon → what became of its fills; None where no horizon is over.

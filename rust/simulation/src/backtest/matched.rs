@@ -4,7 +4,7 @@
 //! in the mempool; in the block, everybody else acts too. Oracle and mark move every three seconds, funding is settled
 //! at the full hour, and the feed publishes what the block has changed.
 
-use hypermm_core::accounting::ledger::{ConservationError, Law, Ledger, Mark, Micros};
+use hypermm_core::accounting::ledger::{ConservationError, Law, Ledger, MICROS, Mark, Micros};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::event::Context;
@@ -16,10 +16,12 @@ use super::output::BacktestOutput;
 use super::strategy::Strategy;
 use crate::market::agents::Background;
 use crate::market::session::Session;
+use crate::venue::block_clock::BlockClockSettings;
 use crate::venue::blocks::{BlockSettings, BlockVenue};
 use crate::venue::feed::{Feed, FeedSettings};
 use crate::venue::fees::FeeRates;
 use crate::venue::gateway::OrderGateway;
+use crate::venue::latency::LatencyModel;
 use crate::venue::matched::MatchedVenue;
 use crate::venue::matching::exchange::{BestQuote, Exchange};
 use crate::venue::matching::mark::MarkPrice;
@@ -28,6 +30,10 @@ use crate::venue::matching::rules::{AccountKind, AssetSettings, VenueRules};
 
 const REFERENCE_INTERVAL_NS: i64 = 3_000_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
+const DURATION_NS: i64 = 1_800_000_000_000;
+const CYCLE_NS: i64 = 250_000_000;
+const SAMPLE_NS: i64 = 1_000_000_000;
+const MAX_DEPOSIT: Micros = 1_000_000_000_000_000_000;
 const ASSET: AssetId = AssetId(0);
 
 /// How a session at the matching venue is made.
@@ -60,11 +66,51 @@ pub struct MatchedSettings {
 }
 
 impl MatchedSettings {
+    /// The venue as it was measured, an account of the lowest tier with this deposit, USD, and leverage, a quote cycle of
+    /// 250 ms and a sample each second.
+    #[must_use]
+    pub fn new(instrument: &Instrument, start_ns: TimestampNs, deposit_usd: f64, leverage: u32) -> Self {
+        let clock = BlockClockSettings { start_ns, ..BlockClockSettings::default() };
+        let blocks = BlockSettings { clock, ..BlockSettings::default() };
+        Self {
+            seed: 0,
+            duration_ns: DURATION_NS,
+            cycle_ns: CYCLE_NS,
+            feed: FeedSettings::new(blocks.latency.feed.clone()),
+            blocks,
+            asset: AssetSettings::new(instrument.clone()),
+            // The account has traded before: its requests do not run out within a session.
+            rules: VenueRules { request_quota: false, ..VenueRules::default() },
+            deposit: (deposit_usd * MICROS) as Micros,
+            fees: FeeRates::tier(0.0),
+            leverage,
+            log_decisions: false,
+            equity_sample_ns: SAMPLE_NS,
+        }
+    }
+
+    /// The same with other laws of latency; the feed has its own copy.
+    #[must_use]
+    pub fn with_latency(mut self, latency: LatencyModel) -> Self {
+        self.feed.latency = latency.feed.clone();
+        self.blocks.latency = latency;
+        self
+    }
+
     /// Checks what the parts do not check themselves.
     ///
     /// # Errors
     /// [`hypermm_core::error::Error::InvalidInput`] naming the setting.
     pub fn validate(&self) -> Result<()> {
+        let max_leverage = self.asset.instrument.max_leverage();
+        if !(1..=max_leverage).contains(&self.leverage) {
+            let expected = format!("1 to {max_leverage}, what the contract grants");
+            return Err(invalid_input("leverage", self.leverage, expected, ""));
+        }
+        if !(1..=MAX_DEPOSIT).contains(&self.deposit) {
+            let found = self.deposit as f64 / MICROS;
+            return Err(invalid_input("deposit_usd", found, "0.000001 to 1000000000000 USD", ""));
+        }
         if !(1..=30 * 24 * HOUR_NS).contains(&self.duration_ns) {
             return Err(invalid_input("duration_ns", self.duration_ns, "1 ns to 30 days in ns", ""));
         }
@@ -95,6 +141,17 @@ pub struct Watch {
     pub reducing_blocks: u64,
 }
 
+impl Watch {
+    /// Share of the blocks with a position in which an order that reduces it rested; 1 without a position.
+    #[must_use]
+    pub fn reducing_share(&self) -> f64 {
+        match self.holding_blocks {
+            0 => 1.0,
+            blocks => self.reducing_blocks as f64 / blocks as f64,
+        }
+    }
+}
+
 /// What a session at the matching venue answers.
 #[derive(Debug)]
 pub struct MatchedOutput {
@@ -102,7 +159,7 @@ pub struct MatchedOutput {
     pub backtest: BacktestOutput,
     /// What the venue saw.
     pub watch: Watch,
-    /// What was published, where it was kept.
+    /// What was published and received by the end, where it was kept.
     pub session: Session,
 }
 
@@ -245,7 +302,8 @@ impl<B: Background> Run<'_, B> {
             funding_rate: Some(self.market.predicted_funding_rate()),
             predicted_funding: None,
             next_settlement_ns: Some(self.settlement_ns),
-            open_interest: Some(self.instrument.lots_to_f64(exchange.open_interest(ASSET))),
+            // Nobody holds anything yet: no news rather than a number that no recording has.
+            open_interest: Some(self.instrument.lots_to_f64(exchange.open_interest(ASSET))).filter(|held| *held > 0.0),
         };
         self.feed.after_block(block, exchange, &context);
         Ok(())
@@ -281,7 +339,8 @@ impl<B: Background> Run<'_, B> {
         if books != expected {
             return Err(ConservationError { law: Law::Cash, books, expected }.into());
         }
-        let session = self.feed.into_session();
+        let mut session = self.feed.into_session();
+        session.end_at(end_ns);
         let backtest = self.cycle.finish((start_ns, end_ns), self.events)?;
         Ok(MatchedOutput { backtest, watch: self.watch, session })
     }

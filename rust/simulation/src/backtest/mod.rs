@@ -7,4 +7,5 @@ pub mod output;
 pub mod plain;
 pub mod replay;
 pub mod scenarios;
+pub mod sessions;
 pub mod strategy;

@@ -72,6 +72,10 @@ impl PlainLadder {
             quotes.prices[level] = price;
             quotes.sizes[level] = self.instrument.lots_to_f64(clip);
             quotes.depth_bps[level] = self.half_spread_bps + spacing_bps;
+            // It expects nothing that could be held against its fills.
+            quotes.expected_edge_bps[level] = f64::NAN;
+            quotes.expected_pnl_bps[level] = f64::NAN;
+            quotes.fill_probability[level] = f64::NAN;
             quotes.len += 1;
         }
         Ok(())

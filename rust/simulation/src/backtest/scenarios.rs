@@ -1,9 +1,8 @@
 //! One scenario from many seeds, on all cores; a row does not depend on which others were asked for.
 
-use hypermm_core::accounting::ledger::MICROS;
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
-use hypermm_core::error::Result;
+use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::{Lots, NS_PER_S};
 use rayon::prelude::*;
@@ -11,14 +10,6 @@ use rayon::prelude::*;
 use super::matched::{MatchedOutput, MatchedSettings, run_matched};
 use super::plain::PlainLadder;
 use crate::market::scenario::{Reach, Scenario};
-use crate::venue::block_clock::BlockClockSettings;
-use crate::venue::blocks::BlockSettings;
-use crate::venue::feed::FeedSettings;
-use crate::venue::fees::FeeRates;
-use crate::venue::matching::rules::{AssetSettings, VenueRules};
-
-const CYCLE_NS: i64 = 250_000_000;
-const SAMPLE_NS: i64 = 1_000_000_000;
 
 /// Who quotes in a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +18,20 @@ pub enum Quoter {
     Engine,
     /// The plain ladder of the engine's base width, spacing and clip.
     Plain,
+}
+
+impl Quoter {
+    /// "engine" or "plain".
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] for another name.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "engine" => Ok(Self::Engine),
+            "plain" => Ok(Self::Plain),
+            _ => Err(invalid_input("strategy", name, "engine or plain", "")),
+        }
+    }
 }
 
 /// What one seed came to. Positions in contracts, at the venue.
@@ -74,7 +79,7 @@ pub fn run_scenario(
     seed: u64,
 ) -> Result<ScenarioRow> {
     let instrument = scenario.instrument()?;
-    let settings = settings(scenario, &instrument, seed)?;
+    let settings = settings(scenario, &instrument, seed);
     let mut market = scenario.market(seed, reach)?;
     let output = match quoter {
         Quoter::Engine => {
@@ -119,24 +124,12 @@ pub fn default_config(scenario: &Scenario, quoter: Quoter) -> Result<EngineConfi
     })
 }
 
-fn settings(scenario: &Scenario, instrument: &Instrument, seed: u64) -> Result<MatchedSettings> {
-    let clock = BlockClockSettings { start_ns: scenario.start_ns, ..BlockClockSettings::default() };
-    let blocks = BlockSettings { clock, ..BlockSettings::default() };
-    Ok(MatchedSettings {
+fn settings(scenario: &Scenario, instrument: &Instrument, seed: u64) -> MatchedSettings {
+    MatchedSettings {
         seed,
         duration_ns: (scenario.duration_s * NS_PER_S) as i64,
-        cycle_ns: CYCLE_NS,
-        feed: FeedSettings::new(blocks.latency.feed.clone()),
-        blocks,
-        asset: AssetSettings::new(instrument.clone()),
-        // The account has traded before: its requests do not run out within a session.
-        rules: VenueRules { request_quota: false, ..VenueRules::default() },
-        deposit: (scenario.deposit_usd * MICROS) as i128,
-        fees: FeeRates::tier(0.0),
-        leverage: scenario.leverage,
-        log_decisions: false,
-        equity_sample_ns: SAMPLE_NS,
-    })
+        ..MatchedSettings::new(instrument, scenario.start_ns, scenario.deposit_usd, scenario.leverage)
+    }
 }
 
 fn row(scenario: &Scenario, instrument: &Instrument, seed: u64, output: &MatchedOutput) -> ScenarioRow {
@@ -160,10 +153,7 @@ fn row(scenario: &Scenario, instrument: &Instrument, seed: u64, output: &Matched
         },
         edge_bps: summary.edge_bps.unwrap_or(f64::NAN),
         two_sided_share: summary.two_sided_share,
-        reducing_share: match watch.holding_blocks {
-            0 => 1.0,
-            blocks => watch.reducing_blocks as f64 / blocks as f64,
-        },
+        reducing_share: watch.reducing_share(),
         killed: min_pnl_usd <= -scenario.daily_loss_limit_usd,
     }
 }

@@ -17,7 +17,7 @@ use crate::market::recording::{ContextColumns, RecordingColumns};
 const MS_NS: i64 = 1_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
 /// Ten minutes before a full hour, so that a session of the default length meets a funding settlement.
-const START_NS: i64 = 1_757_016_000_000_000_000 - 600_000_000_000;
+pub(crate) const START_NS: i64 = 1_757_016_000_000_000_000 - 600_000_000_000;
 const CONTEXT_INTERVAL_S: f64 = 3.0;
 /// Contracts; nothing in a session depends on it.
 const OPEN_INTEREST: f64 = 100_000.0;
@@ -175,6 +175,46 @@ impl Session {
         };
         market.run()?;
         Ok(market.session)
+    }
+
+    /// Drops every row received after `end_ns`.
+    pub fn end_at(&mut self, end_ns: i64) {
+        let rows = |times: &[i64]| times.partition_point(|time_ns| *time_ns <= end_ns);
+        let (books, bests) = (rows(&self.book_time_ns), rows(&self.best_time_ns));
+        let (trades, contexts) = (rows(&self.trade_time_ns), rows(&self.context_time_ns));
+        for (column, rows) in [
+            (&mut self.book_time_ns, books),
+            (&mut self.book_exchange_time_ns, books),
+            (&mut self.best_time_ns, bests),
+            (&mut self.best_exchange_time_ns, bests),
+            (&mut self.trade_time_ns, trades),
+            (&mut self.trade_exchange_time_ns, trades),
+            (&mut self.context_time_ns, contexts),
+            (&mut self.next_settlement_ns, contexts),
+        ] {
+            column.truncate(rows);
+        }
+        for (column, rows) in [
+            (&mut self.bid_prices, books * self.depth),
+            (&mut self.bid_sizes, books * self.depth),
+            (&mut self.ask_prices, books * self.depth),
+            (&mut self.ask_sizes, books * self.depth),
+            (&mut self.best_bid_price, bests),
+            (&mut self.best_bid_size, bests),
+            (&mut self.best_ask_price, bests),
+            (&mut self.best_ask_size, bests),
+            (&mut self.trade_price, trades),
+            (&mut self.trade_size, trades),
+            (&mut self.mark_price, contexts),
+            (&mut self.oracle_price, contexts),
+            (&mut self.funding_rate, contexts),
+            (&mut self.predicted_funding, contexts),
+            (&mut self.open_interest, contexts),
+        ] {
+            column.truncate(rows);
+        }
+        self.trade_aggressor.truncate(trades);
+        self.trade_id.truncate(trades);
     }
 
     /// The columns as a replay takes them.
