@@ -1,7 +1,7 @@
 # Everything here sets itself up: Python 3.11, a Rust toolchain and make are enough. What was done is remembered by
 # stamps under .venv, so a second run is fast.
 #
-#   make demo      watch the market maker quote and fill: a synthetic session, then a recording where one is found
+#   make demo      watch the market maker quote and fill: a session at the matching venue, then a recording where one is found
 #   make test      every check and test; what .ci/run calls
 #   make bench     ratios and timings (release build); PEERS_PYTHON=... adds the peers
 #   make peers     our fills against hftbacktest's, in an environment of its own

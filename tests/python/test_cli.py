@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +154,82 @@ def test_settings_reach_the_engine(session: Path, tmp_path: Path, capsys: pytest
     assert 0 < more["max_abs_position"] <= 0.1
 
 
+# Kills: a session that ignores preset, seed, minutes or settings; fees of another market; a summary without the venue.
+def test_a_session_at_the_matching_venue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def summary(folder: str, *more: str) -> dict[str, Any]:
+        line = ["backtest", "--venue", "matching", "--minutes", "10", "--out", str(tmp_path / folder), "--json", *more]
+        return _without_clocks(_json(capsys, *line))
+
+    first = summary("a")
+    assert set(FIELDS) - set(CLOCKS) <= set(first)
+    assert first["end_ns"] - first["start_ns"] == 600_000_000_000
+    assert first["fees_usd"] / first["volume_usd"] == pytest.approx(1.44e-4, rel=1e-3)
+    assert first["watch"]["max_long_with_orders"] >= first["watch"]["max_long"] > 0
+    assert [view["view"] for view in first["views"]] == ["pessimistic", "calibrated", "optimistic"]
+    assert summary("b", "--preset", "hype", "--seed", "0") == first
+    assert (tmp_path / "a" / "fills.parquet").read_bytes() == (tmp_path / "b" / "fills.parquet").read_bytes()
+    fills = parquet.read_table(tmp_path / "a" / "fills.parquet").to_pydict()
+    position = float(np.dot(np.asarray(fills["side"], float), fills["size"]))
+    assert position == pytest.approx(first["final_position"], abs=1e-9)
+    page = (tmp_path / "a" / "report.html").read_text("utf-8")
+    for part in ('id="timeline"', 'id="markout"', 'id="sources"', "HYPE, matching venue", "watch max long"):
+        assert part in page
+    assert summary("c", "--seed", "1")["fills"] != first["fills"]
+    assert summary("d", "--preset", "eth", "--no-views")["volume_usd"] != first["volume_usd"]
+    capped = summary("e", "--set", "max_position=20", "--no-views")
+    assert 0 < capped["max_abs_position"] <= capped["watch"]["max_long_with_orders"] <= 20
+    assert run(["backtest", "--venue", "matching", "--minutes", "5", "--out", str(tmp_path / "f")]) == 0
+    shown = capsys.readouterr().out
+    for word in ("HYPE, matching venue: 5.0 min", "PnL, USD", "the venue saw at most", "this run", "risk_averse"):
+        assert word in shown
+
+
+# Kills: rows that are not those of the library, quantiles of other columns, NaN in the JSON, settings not heeded.
+def test_a_scenario_prints_rows_and_quantiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rows.parquet"
+    line = ["scenario", "calm", "--seeds", "5", "--first-seed", "7", "--set", "max_position=6", "--out", str(out)]
+    printed = _json(capsys, *line, "--json")
+    rows = hypermm.run_scenario("calm", seeds=5, first_seed=7, engine={"max_position": 6.0})
+    assert printed["per_seed"] == {name: column.tolist() for name, column in rows.items()}
+    assert set(printed["quantiles"]) == set(rows) - {"seed"}
+    assert printed["quantiles"]["max_long"]["q50"] == pytest.approx(np.median(rows["max_long"]))
+    assert printed["quantiles"]["pnl_usd"]["mean"] == pytest.approx(rows["pnl_usd"].mean())
+    assert parquet.read_table(out).to_pydict() == printed["per_seed"]
+    assert run(line) == 0
+    shown = capsys.readouterr().out
+    for word in ("calm, engine, 5 seeds", "max long", "reducing share", "rows.parquet"):
+        assert word in shown
+    quiet = _json(capsys, "scenario", "calm", "--seeds", "2", "--set", "max_position=0.01", "--json")
+    assert quiet["per_seed"]["edge_bps"] == [None, None]
+    assert quiet["quantiles"]["edge_bps"]["mean"] is None
+
+
+# Kills: rows written under their name before they are whole; only the file's being there says that a run is done.
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (["scenario", "calm", "--seeds", "2", "--out", "OUT/rows.parquet"], "rows.parquet"),
+        (["backtest", "--venue", "matching", "--minutes", "1", "--no-views", "--out", "OUT"], "fills.parquet"),
+    ],
+)
+def test_a_run_killed_while_it_writes_leaves_no_file_of_that_name(line: list[str], name: str, tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from pyarrow import parquet\n"
+        "def half(table, path, **_):\n"
+        "    open(path, 'wb').write(b'PAR1 half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "parquet.write_table = half\n"
+        "from hypermm.cli.root import run\n"
+        "run(sys.argv[1:])\n"
+    )
+    arguments = [part.replace("OUT", str(tmp_path)) for part in line]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / name).exists()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+
+
 def test_demo_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--minutes", "5", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
@@ -197,6 +276,24 @@ WRONG = [
     (["backtest", "--data", "SESSION", "--coin", "ETH", "--seed", "-1"], "--seed"),
     (["backtest", "--data", "BROKEN", "--coin", "ETH"], "row 3"),
     (["backtest", "--data", "OFF_GRID", "--coin", "ETH", "--out", "OUT"], "trades_ETH.csv line 3"),
+    (["backtest", "--data", "SESSION"], "--coin is missing"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--preset", "hype"], "use --venue matching"),
+    (["backtest", "--data", "SESSION", "--coin", "ETH", "--minutes", "5"], "use --venue matching"),
+    (["backtest", "--venue", "matching", "--data", "SESSION"], "--data is for --venue recorded: leave it out"),
+    (["backtest", "--venue", "matching", "--coin", "ETH"], "--coin is for --venue recorded: leave it out"),
+    (["backtest", "--venue", "matching", "--fill-model", "paper"], "--fill-model is for --venue recorded"),
+    (["backtest", "--venue", "matching", "--set", "fill_model=paper"], "leave this out, or use --venue recorded"),
+    (["backtest", "--venue", "matching", "--set", "run.to_venue_ms=1"], "leave this out, or use --venue recorded"),
+    (["backtest", "--venue", "matching", "--preset", "doge"], "preset = doge: expected one of hype, eth"),
+    (["backtest", "--venue", "matching", "--minutes", "0"], "--minutes"),
+    (["backtest", "--venue", "paper"], "--venue"),
+    (["scenario"], "NAME"),
+    (["scenario", "feb20"], "scenario = feb20: expected one of feb19, feb12, calm"),
+    (["scenario", "calm", "--seeds", "0"], "--seeds"),
+    (["scenario", "calm", "--strategy", "martingale"], "--strategy"),
+    (["scenario", "calm", "--set", "levles=3"], "did you mean levels?"),
+    (["scenario", "calm", "--set", "seed=3"], "a scenario has its own run settings"),
+    (["scenario", "calm", "--seeds", "1", "--out", "/nowhere/rows.parquet"], "/nowhere"),
     (["config", "check", "SETTINGS"], "SETTINGS: engine.levels = 0: expected 1 to 32;"),
     (["recording", "info", "--data", "/nowhere", "--coin", "ETH"], "/nowhere"),
     (["recording", "info", "--data", "/nowhere"], "/nowhere"),
@@ -340,7 +437,8 @@ def test_books_that_do_not_add_up_end_the_command(
     def broken(*_: object, **__: object) -> None:
         raise InternalError(field="conservation of cash", value=-3, expected="4", hint="a bug of hypermm")
 
-    monkeypatch.setattr(hypermm, "backtest", broken)
+    for name in ("backtest", "matching_session"):
+        monkeypatch.setattr(hypermm, name, broken)
     out = tmp_path / "out"
     data = ["--data", str(session), "--coin", "ETH"] if command == "backtest" else ["--minutes", "1"]
     assert run([command, *data, "--out", str(out), "--json"]) == 1

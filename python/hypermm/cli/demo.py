@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 import hypermm
-from hypermm.cli.backtest import known_instrument, run_backtest
+from hypermm.cli.backtest import known_instrument, run_backtest, run_session
 from hypermm.cli.output import json_option, print_json
 from hypermm.config import RunConfig, load_settings
 from hypermm.recording import load_recording
-from hypermm.recording.schema import Recording
 
 __all__ = ["demo"]
 
-_COIN = "DEMO"
+_PRESET = "hype"
 
 
 @click.command()
@@ -35,15 +33,13 @@ _COIN = "DEMO"
 def demo(data: str | None, coin: str, seed: int, minutes: float, out: str, as_json: bool) -> None:
     """Watch the market maker quote and fill, with no data at hand.
 
-    The synthetic market is a Poisson flow of aggressors around a price with a mean-reverting drift.
+    The synthetic market is that of `hypermm backtest --venue matching`: makers, takers, informed traders and forced
+    sellers in one book, in which our orders wait in the queue like theirs.
     """
     settings = load_settings(None, [f"seed={seed}"])
-    columns: dict[str, Any] = hypermm.synthetic_session(seed, minutes * 60.0)
-    session = Recording.from_columns(_COIN, columns)
-    instrument = hypermm.Instrument(_COIN, size_decimals=4, max_leverage=25)
-    results = [
-        run_backtest(session, instrument, settings, Path(out) / "synthetic", "Synthetic session", as_json=as_json)
-    ]
+    preset, folder = hypermm.MarketPreset(_PRESET), Path(out) / "synthetic"
+    title = f"Synthetic {preset.instrument.coin}, matching venue"
+    results = [run_session(preset, minutes * 60.0, settings, folder, title, as_json=as_json)]
     if data is not None:
         loaded = load_recording(data, coin)
         known = known_instrument(coin)

@@ -80,20 +80,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine: dict[str, EngineValue] = {}
     run: RunConfig = RunConfig()
 
-    def engine_config(self, *, max_position: float | None = None) -> EngineConfig:
+    def engine_config(self, **otherwise: EngineValue) -> EngineConfig:
         """The engine's configuration.
 
         Args:
-            max_position: Cap in contracts, used where [engine] sets none.
+            otherwise: Fields used where [engine] sets none, such as max_position, the cap in contracts.
 
         Raises:
             InvalidConfigError: A field is unknown, of the wrong type or out of range.
         """
         refuse_unknown(self.engine, [field.name for field in EngineConfig.fields()], "engine")
-        changes = dict(self.engine)
-        if max_position is not None:
-            changes.setdefault("max_position", max_position)
-        return EngineConfig().replace(**changes)
+        return EngineConfig().replace(**(otherwise | self.engine))
 
 
 class FieldRow(NamedTuple):
