@@ -155,6 +155,11 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
         self.account.position()
     }
 
+    /// Whether the last ladder had a level on this side.
+    pub(crate) fn wants(&self, side: Side) -> bool {
+        self.decision.side(side).len > 0
+    }
+
     /// Cash by what we have heard of.
     pub(crate) fn cash(&self) -> Micros {
         self.account.cash()

@@ -139,6 +139,10 @@ pub struct Watch {
     pub holding_blocks: u64,
     /// Of these, blocks in which an order of ours that reduces it rested.
     pub reducing_blocks: u64,
+    /// Quote cycles in which we knew of a position.
+    pub holding_cycles: u64,
+    /// Of these, cycles that wanted an order that reduces it.
+    pub reducing_cycles: u64,
 }
 
 impl Watch {
@@ -329,6 +333,11 @@ impl<B: Background> Run<'_, B> {
         let watch = &mut self.watch;
         watch.max_long_with_orders = watch.max_long_with_orders.max(Lots(position + buys.0));
         watch.max_short_with_orders = watch.max_short_with_orders.min(Lots(position - sells.0));
+        if position != 0 {
+            let reducing = if position > 0 { Side::Sell } else { Side::Buy };
+            watch.holding_cycles += 1;
+            watch.reducing_cycles += u64::from(self.cycle.wants(reducing));
+        }
     }
 
     /// Closes the account; its cash is held against the venue's books.

@@ -63,6 +63,8 @@ pub struct ScenarioRow {
     pub two_sided_share: f64,
     /// Share of the blocks with a position in which an order that reduces it rested at the venue; 1 without a position.
     pub reducing_share: f64,
+    /// Share of the quote cycles with a position in which an order that reduces it was wanted; 1 without a position.
+    pub reducing_wanted_share: f64,
     /// The profit fell to the loss at which the account would be switched off.
     pub killed: bool,
 }
@@ -154,6 +156,10 @@ fn row(scenario: &Scenario, instrument: &Instrument, seed: u64, output: &Matched
         edge_bps: summary.edge_bps.unwrap_or(f64::NAN),
         two_sided_share: summary.two_sided_share,
         reducing_share: watch.reducing_share(),
+        reducing_wanted_share: match watch.holding_cycles {
+            0 => 1.0,
+            cycles => watch.reducing_cycles as f64 / cycles as f64,
+        },
         killed: min_pnl_usd <= -scenario.daily_loss_limit_usd,
     }
 }

@@ -1,13 +1,14 @@
 //! Our account at the matching venue, as a quote cycle sees it.
 //!
-//! A cycle's cancels are one batch and its placements another. Orders are named by us, so that a cancel needs no
+//! A cycle sends the first level of the side that reduces the position, then its cancels, then the other placements, each as
+//! one batch: a position is not without a way out while the ladder moves, and no more than that is there twice. Orders are named by us, so that a cancel needs no
 //! acknowledgement of what it cancels. What the venue does in our name, as a liquidation does, is adopted as an order.
 
 use hypermm_core::error::Result;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
 use hypermm_core::outcomes::prediction::Prediction;
-use hypermm_core::types::{Lots, OrderStatus, TimestampNs};
+use hypermm_core::types::{Lots, OrderStatus, Side, TimestampNs};
 
 use super::blocks::BlockVenue;
 use super::connections::{ReceivedAnswer, ReceivedNotice, RequestId};
@@ -40,6 +41,10 @@ pub struct MatchedVenue {
     orders: OrderSlots<()>,
     cancels: Sent,
     placements: Sent,
+    /// The first level of the side that reduces the position.
+    reducing: Sent,
+    /// By the fills we have heard of, lots.
+    known_position: i64,
     actions: Vec<Action>,
     sent: Vec<Sent>,
     free: Vec<Sent>,
@@ -60,6 +65,8 @@ impl MatchedVenue {
             orders: OrderSlots::default(),
             cancels: Sent { is_cancel: true, ..Sent::default() },
             placements: Sent::default(),
+            reducing: Sent::default(),
+            known_position: 0,
             actions: Vec::with_capacity(64),
             sent: Vec::with_capacity(16),
             free: Vec::with_capacity(16),
@@ -114,6 +121,27 @@ impl MatchedVenue {
         let is_cancel = batch.is_cancel;
         self.sent.push(batch);
         Sent { is_cancel, ..next }
+    }
+
+    /// Sends a batch of placements, if there are any; gives the batch to fill next.
+    fn send_placements(&mut self, now_ns: TimestampNs, batch: Sent) -> Sent {
+        if batch.orders.is_empty() {
+            return batch;
+        }
+        self.actions.clear();
+        for (slot, _) in &batch.orders {
+            let order = self.orders.order(*slot);
+            self.actions.push(Action::Place(NewOrder {
+                asset: self.asset,
+                side: order.side,
+                price: order.price,
+                size: order.known_remaining,
+                time_in_force: TimeInForce::PostOnly,
+                reduce_only: false,
+                client_order_id: Some(self.name(*slot)),
+            }));
+        }
+        self.send(now_ns, batch)
     }
 
     /// What an answer says that no notice does: the venue did not look at the action at all.
@@ -208,7 +236,13 @@ impl OrderGateway for MatchedVenue {
 
     fn place(&mut self, now_ns: TimestampNs, placement: &Placement) -> usize {
         let slot = self.orders.open(now_ns, placement, ());
-        self.placements.orders.push((slot, self.orders.order(slot).id));
+        let reduces = placement.level == 0
+            && match placement.side {
+                Side::Buy => self.known_position < 0,
+                Side::Sell => self.known_position > 0,
+            };
+        let batch = if reduces { &mut self.reducing } else { &mut self.placements };
+        batch.orders.push((slot, self.orders.order(slot).id));
         slot
     }
 
@@ -218,6 +252,8 @@ impl OrderGateway for MatchedVenue {
     }
 
     fn flush(&mut self, now_ns: TimestampNs) {
+        let reducing = std::mem::take(&mut self.reducing);
+        self.reducing = self.send_placements(now_ns, reducing);
         if !self.cancels.orders.is_empty() {
             let batch = std::mem::take(&mut self.cancels);
             self.actions.clear();
@@ -227,23 +263,8 @@ impl OrderGateway for MatchedVenue {
             }
             self.cancels = self.send(now_ns, batch);
         }
-        if !self.placements.orders.is_empty() {
-            let batch = std::mem::take(&mut self.placements);
-            self.actions.clear();
-            for (slot, _) in &batch.orders {
-                let order = self.orders.order(*slot);
-                self.actions.push(Action::Place(NewOrder {
-                    asset: self.asset,
-                    side: order.side,
-                    price: order.price,
-                    size: order.known_remaining,
-                    time_in_force: TimeInForce::PostOnly,
-                    reduce_only: false,
-                    client_order_id: Some(self.name(*slot)),
-                }));
-            }
-            self.placements = self.send(now_ns, batch);
-        }
+        let placements = std::mem::take(&mut self.placements);
+        self.placements = self.send_placements(now_ns, placements);
     }
 
     #[inline]
@@ -272,6 +293,11 @@ impl OrderGateway for MatchedVenue {
                 (received.time_ns, self.understand(&received))
             };
             if let Some(notice) = notice {
+                if let Notice::Fill(fill) = notice {
+                    let signed =
+                        if self.orders.order(fill.slot).side == Side::Buy { fill.size.0 } else { -fill.size.0 };
+                    self.known_position += signed;
+                }
                 self.orders.hear(&notice);
                 return Some((time_ns, notice));
             }
