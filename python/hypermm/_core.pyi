@@ -210,7 +210,7 @@ class EngineConfig:
     def __new__(
         cls,
         max_position: _Number = 1.0,
-        risk_aversion: _Number = 0.03,
+        risk_aversion: _Number = 0.045,
         inventory_curvature: _Number = 4.0,
         clip: _Number | None = None,
         levels: SupportsIndex = 6,
@@ -281,7 +281,7 @@ class EngineConfig:
 
     @property
     def clip(self) -> float | None:
-        """Size of one order; unset: max_position/20 but at least 1.1 × the venue's minimum, taken at the first book.
+        """Size of one order; unset: max_position/22 but at least 1.1 × the venue's minimum, taken at the first book.
 
         Unit: contracts. Range: 1e-09 to 1e+12. Too high: few, coarse orders. Too low: orders below the venue's
         minimum are merged deeper.
@@ -1568,7 +1568,7 @@ def run_scenario(
         (largest |position| with every order not known dead filled), final_position, pnl_usd, min_pnl_usd (least on the
         way, by seconds), volume_usd, depth_bps and edge_bps (size-weighted over the fills; NaN without),
         two_sided_share, reducing_share (blocks with a position in which an order that reduces it rested; 1 without a
-        position), killed (the loss at which the old account was switched off was reached).
+        position), reducing_wanted_share (the same of quote cycles and ladders), killed (the loss at which the old account was switched off was reached).
 
     Raises:
         InvalidInputError: There is no such scenario or strategy, or a number is out of range.

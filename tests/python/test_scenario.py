@@ -21,7 +21,7 @@ from hypermm.research.evaluate import markout_curve, mid_path, profit_split
 
 COLUMNS = {
     "seed", "fills", "max_long", "max_short", "max_with_orders", "final_position", "pnl_usd", "min_pnl_usd",
-    "volume_usd", "depth_bps", "edge_bps", "two_sided_share", "reducing_share", "killed",
+    "volume_usd", "depth_bps", "edge_bps", "two_sided_share", "reducing_share", "reducing_wanted_share", "killed",
 }  # fmt: skip
 RUST_COLUMNS = ("seed", "fills", "max_long", "pnl_usd", "edge_bps")
 CONFIG = EngineConfig(max_position=100.0, maker_fee_bps=1.44)

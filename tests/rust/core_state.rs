@@ -231,7 +231,7 @@ fn new_settings_keep_what_was_learned() {
     let config = EngineConfig { risk_aversion: 0.1, max_position: 2.0, ..EngineConfig::default() };
     engine.update_config(config).unwrap();
     assert_eq!(engine.model().estimates(119 * S).arrival_rates, before.arrival_rates);
-    assert_eq!(engine.clip(), Some(0.1));
+    assert_eq!(engine.clip(), Some(2.0 / 22.0));
     let bad = EngineConfig { risk_aversion: f64::NAN, ..EngineConfig::default() };
     assert!(engine.update_config(bad).is_err());
     assert_eq!(engine.config().risk_aversion, 0.1);

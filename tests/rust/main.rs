@@ -27,6 +27,7 @@ mod pricing_signs;
 mod queue_follow;
 mod queue_laws;
 mod review_core;
+mod scenario_incidents;
 mod scenario_rows;
 mod signing_actions;
 mod signing_key;

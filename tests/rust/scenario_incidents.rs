@@ -179,8 +179,7 @@ fn frontier_over_risk_aversion() {
     for risk_aversion in [0.005, 0.01, 0.02, 0.03, 0.05, 0.1] {
         let run = |name: &str| {
             let scenario = named(name);
-            let config =
-                EngineConfig { risk_aversion, ..default_config(&scenario, Quoter::Engine).unwrap() };
+            let config = EngineConfig { risk_aversion, ..default_config(&scenario, Quoter::Engine).unwrap() };
             run_seeds(&scenario, scenario.reach, Quoter::Engine, &config, 10_000..10_200).unwrap()
         };
         let (feb19, calm) = (run("feb19"), run("calm"));

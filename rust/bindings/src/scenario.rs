@@ -86,7 +86,7 @@ fn row_columns<'py>(py: Python<'py>, rows: &[ScenarioRow]) -> PyResult<Bound<'py
 }
 
 /// The numbers of a row by name; a field that is new to the row does not compile until it has a column.
-fn floats(row: &ScenarioRow) -> [(&'static str, f64); 11] {
+fn floats(row: &ScenarioRow) -> [(&'static str, f64); 12] {
     let ScenarioRow {
         seed: _,
         max_long,
@@ -101,6 +101,7 @@ fn floats(row: &ScenarioRow) -> [(&'static str, f64); 11] {
         edge_bps,
         two_sided_share,
         reducing_share,
+        reducing_wanted_share,
         killed: _,
     } = *row;
     [
@@ -115,5 +116,6 @@ fn floats(row: &ScenarioRow) -> [(&'static str, f64); 11] {
         ("edge_bps", edge_bps),
         ("two_sided_share", two_sided_share),
         ("reducing_share", reducing_share),
+        ("reducing_wanted_share", reducing_wanted_share),
     ]
 }

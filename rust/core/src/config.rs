@@ -9,7 +9,7 @@ use crate::instrument::Instrument;
 /// Most levels a side may have.
 pub const MAX_LEVELS: usize = 32;
 
-const CLIPS_TO_CAP: f64 = 20.0;
+const CLIPS_TO_CAP: f64 = 22.0;
 const CLIP_OVER_MINIMUM: f64 = 1.1;
 
 /// Value of one field, in the form the field table speaks of.
@@ -206,14 +206,14 @@ engine_config! {
     max_position: f64 = 1.0, "contracts", 1e-9 => 1e12,
         "Hard cap of |position|, q_max. Margin can only lower it.",
         "one trend can cost more than planned", "the ladder holds few clips and dies early";
-    risk_aversion: f64 = 0.03, "1/bps per clip", 1e-6 => 10.0,
+    risk_aversion: f64 = 0.045, "1/bps per clip", 1e-6 => 10.0,
         "Risk aversion γ₀ per clip.",
         "too wide and thin", "too exposed in a trend";
     inventory_curvature: f64 = 4.0, "1", 0.0 => 100.0,
         "β of γ(x) = γ₀(1 + βx²).",
         "cuts off early", "little protection near the cap";
     clip: Option<f64> = None, "contracts", 1e-9 => 1e12,
-        "Size of one order; unset: max_position/20 but at least 1.1 × the venue's minimum, taken at the first book.",
+        "Size of one order; unset: max_position/22 but at least 1.1 × the venue's minimum, taken at the first book.",
         "few, coarse orders", "orders below the venue's minimum are merged deeper";
     levels: u32 = 6, "1", 1.0 => 32.0,
         "Most levels a side.",
@@ -358,7 +358,7 @@ impl EngineConfig {
         })
     }
 
-    /// Size of one order at a mid: `clip`, or max_position/20 but at least 1.1 × the venue's minimum and at most the
+    /// Size of one order at a mid: `clip`, or max_position/22 but at least 1.1 × the venue's minimum and at most the
     /// cap, contracts.
     #[must_use]
     pub fn clip_at(&self, instrument: &Instrument, mid: f64) -> f64 {

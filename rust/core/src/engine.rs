@@ -583,7 +583,7 @@ impl QuoteEngine {
         }
     }
 
-    /// Clip = q_max/20 but at least 1.1 × the venue's minimum, at most q_max; taken once.
+    /// Clip = q_max/22 but at least 1.1 × the venue's minimum, at most q_max; taken once.
     fn fix_clip(&mut self) {
         let mid = self.last_mid.or(self.book.mid());
         self.clip = self.config.clip.or_else(|| Some(self.config.clip_at(&self.instrument, mid?)));

@@ -7,7 +7,8 @@
 //! placements shrink to the room left, in which orders just cancelled still count.
 //!
 //! A ladder without a usable book behind it places nothing: what accumulates is cancelled, and reducing orders stand
-//! up to the position.
+//! up to the position. So it is with a reducing side that would be left without any order, as when everything there is still
+//! being cancelled and the cap has no room: what reduces is not pulled while nothing takes its place.
 
 use crate::config::MAX_LEVELS;
 use crate::instrument::Instrument;
@@ -88,6 +89,12 @@ struct SideTally {
     next_level: usize,
 }
 
+impl SideTally {
+    fn keeps_any(&self, levels: usize) -> bool {
+        self.kept_at[..levels].iter().any(|kept| *kept > 0)
+    }
+}
+
 impl Reconciler {
     /// Writes into `actions` (cleared first) all cancels, then all placements, bids before asks, best first.
     /// `standing` is in order of placement, oldest first: at one price the front of the queue is kept.
@@ -101,8 +108,8 @@ impl Reconciler {
     ) {
         actions.clear();
         if decision.status != QuoteStatus::Quoting {
-            keep_reducing(Side::Buy, (-bounds.position.0).max(0), standing, actions);
-            keep_reducing(Side::Sell, bounds.position.0.max(0), standing, actions);
+            keep_reducing(Side::Buy, -bounds.position.0 - leaving(Side::Buy, standing), 0, standing, actions);
+            keep_reducing(Side::Sell, bounds.position.0 - leaving(Side::Sell, standing), 0, standing, actions);
             return;
         }
         self.placements.clear();
@@ -114,8 +121,16 @@ impl Reconciler {
             if self.tallies[side.index()].bound > limits.room {
                 self.cut_to_room(side, wanted, limits.room, standing);
             }
+            let begin = actions.len();
             actions.extend_from_slice(&self.cancels[side.index()]);
+            let placed = self.placements.len();
             self.place(side, wanted, instrument, limits);
+            let reducible = (-toward).max(0);
+            let quotes = self.placements.len() > placed || self.tallies[side.index()].keeps_any(wanted.len);
+            if reducible > 0 && !quotes {
+                actions.truncate(begin);
+                keep_reducing(side, reducible, bounds.clip.0, standing, actions);
+            }
         }
         actions.extend_from_slice(&self.placements);
     }
@@ -224,12 +239,16 @@ fn deepest(kept: &[Kept]) -> Option<usize> {
     (0..kept.len()).max_by_key(|place| kept[*place].level)
 }
 
-/// Cancels what accumulates; of the rest the oldest stand up to the position.
-fn keep_reducing(side: Side, reducible: i64, standing: &[StandingOrder], actions: &mut Vec<Action>) {
-    let leaving: i64 = of_side(standing, side).filter(|o| !o.status.is_keepable()).map(|o| o.remaining.0).sum();
-    let mut left = reducible - leaving;
+/// Lots of a side that are being cancelled and can still fill.
+fn leaving(side: Side, standing: &[StandingOrder]) -> i64 {
+    of_side(standing, side).filter(|order| !order.status.is_keepable()).map(|order| order.remaining.0).sum()
+}
+
+/// Cancels what accumulates; of the rest the oldest stand up to the position, the last of them `beyond` it at most.
+fn keep_reducing(side: Side, reducible: i64, beyond: i64, standing: &[StandingOrder], actions: &mut Vec<Action>) {
+    let mut left = reducible;
     for order in of_side(standing, side).filter(|order| order.status.is_keepable()) {
-        if order.remaining.0 <= left {
+        if left > 0 && order.remaining.0 <= left + beyond {
             left -= order.remaining.0;
         } else {
             actions.push(Action::Cancel { slot: order.slot });
