@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,26 @@ def test_a_run_killed_while_it_writes_leaves_no_file_of_that_name(line: list[str
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / name).exists()
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+
+
+# Kills: a run that hears Ctrl-C only at its end: these would take hours.
+@pytest.mark.parametrize(
+    "line",
+    [["scenario", "calm", "--seeds", "1000000"], ["backtest", "--venue", "matching", "--minutes", "43200"]],
+)
+def test_a_long_run_is_interrupted_at_once_and_leaves_nothing(line: list[str], tmp_path: Path) -> None:
+    program = "import sys; from hypermm.cli.root import run; print('begun', flush=True); sys.exit(run(sys.argv[1:]))"
+    out = str(tmp_path / "rows.parquet") if line[0] == "scenario" else str(tmp_path)
+    command = [sys.executable, "-c", program, *line, "--out", out]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert (process.returncode, told.split()) == (130, ["hypermm:", "interrupted"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_demo_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
