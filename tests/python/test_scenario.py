@@ -62,7 +62,7 @@ def test_every_column_of_every_scenario_is_there(name: str) -> None:
     assert {len(column) for column in rows.values()} == {3}
     assert rows["seed"].tolist() == [0, 1, 2]
     assert (rows["fills"] > 0).all()
-    for share in ("two_sided_share", "reducing_share"):
+    for share in ("two_sided_share", "reducing_share", "reducing_wanted_share"):
         assert ((rows[share] > 0.5) & (rows[share] <= 1.0)).all()
     assert (rows["min_pnl_usd"] <= np.minimum(rows["pnl_usd"], 0.0) + 1e-9).all()
     assert (rows["max_with_orders"] >= np.maximum(rows["max_long"], rows["max_short"]) - 1e-9).all()

@@ -304,6 +304,7 @@ fn watch_fields<'py>(py: Python<'py>, watched: &Watched<'_>) -> PyResult<Bound<'
     fields.set_item("holding_blocks", watch.holding_blocks)?;
     fields.set_item("reducing_blocks", watch.reducing_blocks)?;
     fields.set_item("reducing_share", watch.reducing_share())?;
+    fields.set_item("reducing_wanted_share", watch.reducing_wanted_share())?;
     Ok(fields)
 }
 

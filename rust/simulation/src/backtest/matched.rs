@@ -154,6 +154,15 @@ impl Watch {
             blocks => self.reducing_blocks as f64 / blocks as f64,
         }
     }
+
+    /// Share of the quote cycles with a position in which an order that reduces it was wanted; 1 without a position.
+    #[must_use]
+    pub fn reducing_wanted_share(&self) -> f64 {
+        match self.holding_cycles {
+            0 => 1.0,
+            cycles => self.reducing_cycles as f64 / cycles as f64,
+        }
+    }
 }
 
 /// What a session at the matching venue answers.

@@ -156,10 +156,7 @@ fn row(scenario: &Scenario, instrument: &Instrument, seed: u64, output: &Matched
         edge_bps: summary.edge_bps.unwrap_or(f64::NAN),
         two_sided_share: summary.two_sided_share,
         reducing_share: watch.reducing_share(),
-        reducing_wanted_share: match watch.holding_cycles {
-            0 => 1.0,
-            cycles => watch.reducing_cycles as f64 / cycles as f64,
-        },
+        reducing_wanted_share: watch.reducing_wanted_share(),
         killed: min_pnl_usd <= -scenario.daily_loss_limit_usd,
     }
 }
