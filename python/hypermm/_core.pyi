@@ -1416,7 +1416,8 @@ class BacktestResult:
         Of a `matching_session` there is ``watch``, the venue's own view block by block, positions in contracts as
         positive numbers: ``max_long``, ``max_short``; ``max_long_with_orders``, ``max_short_with_orders`` (every order
         not known dead taken as filled, at the quote cycles); ``holding_blocks`` with a position, ``reducing_blocks`` of
-        these with an order of ours that reduces it, and ``reducing_share``, 1 without a position.
+        these with an order of ours that reduces it, ``reducing_share``, and ``reducing_wanted_share``, that of the quote
+        cycles with a position in which such an order was wanted; both 1 without a position.
         """
 
     def __eq__(self, other: object, /) -> bool: ...
