@@ -1416,8 +1416,8 @@ class BacktestResult:
         Of a `matching_session` there is ``watch``, the venue's own view block by block, positions in contracts as
         positive numbers: ``max_long``, ``max_short``; ``max_long_with_orders``, ``max_short_with_orders`` (every order
         not known dead taken as filled, at the quote cycles); ``holding_blocks`` with a position, ``reducing_blocks`` of
-        these with an order of ours that reduces it, ``reducing_share``, and ``reducing_wanted_share``, that of the quote
-        cycles with a position in which such an order was wanted; both 1 without a position.
+        these with an order of ours that reduces it, ``reducing_share``, and ``reducing_wanted_share``, that of the
+        quote cycles with a position in which such an order was wanted; both 1 without a position.
         """
 
     def __eq__(self, other: object, /) -> bool: ...
@@ -1568,8 +1568,9 @@ def run_scenario(
         Columns, one row a seed: seed, fills, max_long and max_short (contracts at the venue, positive), max_with_orders
         (largest |position| with every order not known dead filled), final_position, pnl_usd, min_pnl_usd (least on the
         way, by seconds), volume_usd, depth_bps and edge_bps (size-weighted over the fills; NaN without),
-        two_sided_share, reducing_share (blocks with a position in which an order that reduces it rested; 1 without a
-        position), reducing_wanted_share (the same of quote cycles and ladders), killed (the loss at which the old account was switched off was reached).
+        two_sided_share, reducing_share (blocks with a position in which an order that reduces it rested),
+        reducing_wanted_share (quote cycles with a position in which one was wanted; both 1 without a position), killed
+        (the loss at which the old account was switched off was reached).
 
     Raises:
         InvalidInputError: There is no such scenario or strategy, or a number is out of range.
