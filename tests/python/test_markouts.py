@@ -191,9 +191,11 @@ def synthetic() -> _Case:
 def recorded(request: pytest.FixtureRequest, real_recordings: Path) -> _Case:
     decimals, leverage, cap = {"ETH": (4, 25, 2.3), "BTC": (5, 40, 0.09), "WLFI": (0, 5, 54_000.0)}[request.param]
     instrument = Instrument(request.param, decimals, leverage)
-    return _examine(
-        request.param, load_recording(real_recordings, request.param), instrument, EngineConfig(max_position=cap)
+    # Many small orders near one another: more fills to judge.
+    config = EngineConfig(
+        max_position=cap, risk_aversion=0.01, clip=round(cap / 60, decimals), level_spacing_bps=0.3, levels=10
     )
+    return _examine(request.param, load_recording(real_recordings, request.param), instrument, config)
 
 
 def _check_fills(case: _Case) -> None:
