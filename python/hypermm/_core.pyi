@@ -210,10 +210,10 @@ class EngineConfig:
     def __new__(
         cls,
         max_position: _Number = 1.0,
-        risk_aversion: _Number = 0.045,
+        risk_aversion: _Number = 0.015,
         inventory_curvature: _Number = 4.0,
         clip: _Number | None = None,
-        levels: SupportsIndex = 6,
+        levels: SupportsIndex = 3,
         level_spacing_bps: _Number = 1.0,
         level_growth: _Number = 1.5,
         drift_mean_reversion_per_s: _Number = 0.02,

@@ -206,7 +206,7 @@ engine_config! {
     max_position: f64 = 1.0, "contracts", 1e-9 => 1e12,
         "Hard cap of |position|, q_max. Margin can only lower it.",
         "one trend can cost more than planned", "the ladder holds few clips and dies early";
-    risk_aversion: f64 = 0.045, "1/bps per clip", 1e-6 => 10.0,
+    risk_aversion: f64 = 0.015, "1/bps per clip", 1e-6 => 10.0,
         "Risk aversion γ₀ per clip.",
         "too wide and thin", "too exposed in a trend";
     inventory_curvature: f64 = 4.0, "1", 0.0 => 100.0,
@@ -215,7 +215,7 @@ engine_config! {
     clip: Option<f64> = None, "contracts", 1e-9 => 1e12,
         "Size of one order; unset: max_position/22 but at least 1.1 × the venue's minimum, taken at the first book.",
         "few, coarse orders", "orders below the venue's minimum are merged deeper";
-    levels: u32 = 6, "1", 1.0 => 32.0,
+    levels: u32 = 3, "1", 1.0 => 32.0,
         "Most levels a side.",
         "more requests for little fill", "less depth in a sweep";
     level_spacing_bps: f64 = 1.0, "bps", 1e-6 => 1000.0,
