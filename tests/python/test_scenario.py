@@ -181,8 +181,8 @@ def test_the_books_of_a_session_add_up(played: tuple[hypermm.BacktestResult, dic
     assert summary["fills"] > 50
     signed = fills["side"] * fills["size"]
     assert summary["final_position"] == pytest.approx(signed.sum(), abs=1e-9)
-    fee = fills["fee_usd"] / (fills["price"] * fills["size"])
-    assert fee == pytest.approx(1.44e-4, rel=1e-3)
+    # Cut off at six decimals.
+    assert fills["fee_usd"] == pytest.approx(1.44e-4 * fills["price"] * fills["size"], rel=0, abs=1.0001e-6)
     last_mid = result.equity["mid_price"][-1]
     cash = -(signed * fills["price"]).sum() - fills["fee_usd"].sum() - summary["funding_usd"]
     assert cash + signed.sum() * last_mid == pytest.approx(summary["pnl_usd"], abs=1e-4)
