@@ -28,8 +28,13 @@ def fine_instrument() -> hypermm.Instrument:
 
 
 def fine_config(**changes: object) -> hypermm.EngineConfig:
-    """Defaults with a cap of ten thousand contracts and a clip of a twentieth."""
-    settings: dict[str, object] = {"max_position": FINE_POSITION, "clip": FINE_POSITION / 20.0}
+    """Defaults with a cap of ten thousand contracts, six levels of a twentieth, and risk aversion 0.03."""
+    settings: dict[str, object] = {
+        "max_position": FINE_POSITION,
+        "clip": FINE_POSITION / 20.0,
+        "levels": 6,
+        "risk_aversion": 0.03,
+    }
     return hypermm.EngineConfig(**(settings | changes))
 
 
