@@ -57,6 +57,7 @@ verify: $(VENV)/.packages
 	LAW_CASES=20000 cargo test --profile fast -p hypermm-simulation --test laws engine_storm -- --nocapture
 	LAW_CASES=100000 cargo test --profile fast -p hypermm-simulation --test laws matching_ -- --nocapture
 	cargo test --profile fast -p hypermm-simulation --test laws matching_speed -- --nocapture --ignored
+	cargo test --profile fast -p hypermm-simulation --test laws scenario_incidents -- --ignored --nocapture --test-threads 1
 	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify
 
 # Every mutant of the pricing mathematics must fail a test; hours on two cores, so by file: make mutants FILE=rust/core/src/pricing/risk.rs
