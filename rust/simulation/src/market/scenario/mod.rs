@@ -59,7 +59,7 @@ pub struct Scenario {
 }
 
 /// Fitted with the plain ladder on seeds 10000 to 10999: `cargo test -- --ignored sweeps_are_scaled`.
-const FEB19_REACH: Reach = Reach { depth: 2.2, size: 1.0 };
+const FEB19_REACH: Reach = Reach { depth: 2.3, size: 1.0 };
 const FEB12_REACH: Reach = Reach { depth: 2.4, size: 1.0 };
 /// The HYPE preset with flow of the law the model has: reach exponential with the engine's prior k, sizes those of the
 /// listed trades. Fills of the old bot on 2026-02-12 (187) lost 1.25 ± 0.4 bps from placement to 5 s later, and a third of
