@@ -1,7 +1,7 @@
 """Whose action it is: reads the envelope of an ``exchange`` request, recovers the signer, and says for whom he may act.
 
 Checked in the venue's order, with its texts: the request can be read, somebody signed it, he is an account or an
-agent of one, the account has money, the nonce is new, the action has not expired.
+agent of one, the account has money, the nonce is new. Whether the action comes too late its block says.
 """
 
 from __future__ import annotations
@@ -51,13 +51,11 @@ class Unreadable(Exception):  # noqa: N818 - an outcome, caught where the answer
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, caught where the answer is made
-    """The venue answers `err` with the text; `account` is charged with `requests`, if one is known."""
+    """The venue answers `err` with the text."""
 
-    def __init__(self, text: str, account: str | None = None, requests: int = 0) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-        self.account = account
-        self.requests = requests
 
 
 class Authorized(Struct, frozen=True):
@@ -142,8 +140,6 @@ class Authority:
         refusal = self._nonces.use(signer, envelope.nonce, now_ms)
         if refusal is not None:
             raise Refused(refusal)
-        if envelope.expiresAfter is not None and now_ms > envelope.expiresAfter:
-            raise Refused("Action already expired", account, 5)
         return Authorized(account, msgspec.json.decode(action.to_json()), envelope.nonce, envelope.expiresAfter)
 
     def _account_of(self, signer: str, now_ms: int) -> str:

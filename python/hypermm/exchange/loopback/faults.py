@@ -10,7 +10,7 @@
 
 | kind | what happens | chance is drawn |
 |---|---|---|
-| drop_socket | sockets are cut without a close frame; at a time all of them, by chance the one that was to get the frame | a frame |
+| drop_socket | sockets are cut without a close frame; at a time all, by chance the one that was to hear | a frame |
 | silence | frames are swallowed for `for_s` | a frame |
 | duplicate | a frame is sent twice | a frame |
 | reorder | a frame comes after the one behind it | a frame |
@@ -36,7 +36,7 @@ from msgspec import Meta, Struct
 
 from hypermm.exceptions import InvalidConfigError
 
-__all__ = ["KINDS", "Fault", "FaultPlan", "Fate", "load_faults"]
+__all__ = ["KINDS", "Fate", "Fault", "FaultPlan", "load_faults"]
 
 Kind = Literal[
     "drop_socket",
@@ -209,7 +209,9 @@ class FaultPlan:
 
     def strikes(self, kind: Literal["too_many_requests", "refuse_post_only", "lose_ack"], now_s: float) -> bool:
         """A request or an action meets a fault of the kind."""
-        return any([rule.strikes(now_s) for rule in self._others[kind]])
+        # All draw, whichever struck first.
+        struck = [rule.strikes(now_s) for rule in self._others[kind]]
+        return True in struck
 
     def fate(self, now_s: float, channel: str, coin: str | None) -> Fate:
         """What becomes of a frame that is to be sent now."""
@@ -237,7 +239,8 @@ class FaultPlan:
             is_restart = rule.fault.kind == "restart"
             starts = rule.starts(now_s)
             if is_restart and rule.fault.at_s is None:
-                starts = any([rule.draws() for _ in range(min(seconds, 60))])
+                drawn = [rule.draws() for _ in range(min(seconds, 60))]
+                starts = True in drawn
             if starts and is_restart:
                 away_s = max(away_s, rule.fault.lasts_s)
             cut = cut or (starts and (is_restart or rule.fault.at_s is not None))

@@ -6,12 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["DELISTED", "DEPLOYER", "Contract", "Listing"]
+__all__ = ["DELISTED", "Contract", "Listing"]
 
-DELISTED = "MATIC"
-"""A contract that no longer trades stands first, so that whoever leaves it out counts wrong."""
-DEPLOYER = "0x" + "d" * 40
 _BUILDER_BASE, _DEX_STEP = 100_000, 10_000
+_DEPLOYER = "0x" + "d" * 40
 _USDC = {
     "name": "USDC",
     "szDecimals": 8,
@@ -30,22 +28,25 @@ class Contract(Struct, frozen=True, kw_only=True):
 
     Attributes:
         coin: Its name, on builder dexes with the dex before it.
-        index: Its place at the matching venue; None when it is delisted.
         size_decimals: Decimal places of a size.
         max_leverage: Largest leverage.
-        last_price: Price it is frozen at when delisted.
+        last_price: What it is frozen at when delisted; "" for one that trades.
     """
 
     coin: str
-    index: int | None
     size_decimals: int
     max_leverage: int
-    last_price: float = 0.0
+    last_price: str = ""
 
     @property
     def dex(self) -> str:
         """Name of its dex, "" for the first."""
         return self.coin.rpartition(":")[0]
+
+    @property
+    def is_delisted(self) -> bool:
+        """It no longer trades."""
+        return self.last_price != ""
 
     def meta(self) -> dict[str, Any]:
         """Its row of the universe."""
@@ -55,28 +56,30 @@ class Contract(Struct, frozen=True, kw_only=True):
             "maxLeverage": self.max_leverage,
             "marginTableId": self.max_leverage,
         }
-        if self.index is None:
+        if self.is_delisted:
             row["isDelisted"] = True
         if self.dex:
-            # The venue tells the scale of every asset of a builder dex.
             row |= {"deployerFeeScale": "1.0", "lastFeeScaleChangeTime": "2025-11-23T17:21:40.390706535"}
         return row
+
+
+DELISTED = Contract(coin="MATIC", size_decimals=1, max_leverage=20, last_price="0.37621")
+"""A contract that no longer trades; it stands first, so that whoever leaves it out counts wrong."""
 
 
 class Listing:
     """All contracts.
 
     Args:
-        contracts: In any order; those of a dex are numbered in the order given.
+        contracts: Those of a dex are numbered in the order given.
     """
 
     def __init__(self, contracts: list[Contract]) -> None:
         self.dexes = ["", *dict.fromkeys(each.dex for each in contracts if each.dex)]
         self.universe = {dex: [each for each in contracts if each.dex == dex] for dex in self.dexes}
         self.by_coin = {each.coin: each for each in contracts}
-        self.by_index = {each.index: each for each in contracts if each.index is not None}
-        self.by_asset_id = {}
-        self.asset_ids = {}
+        self.by_asset_id: dict[int, Contract] = {}
+        self.asset_ids: dict[str, int] = {}
         for place, dex in enumerate(self.dexes):
             base = _BUILDER_BASE + _DEX_STEP * place if place else 0
             for index, contract in enumerate(self.universe[dex]):
@@ -84,22 +87,15 @@ class Listing:
                 self.asset_ids[contract.coin] = base + index
 
     @property
-    def coins(self) -> frozenset[str]:
-        """Every name."""
-        return frozenset(self.by_coin)
-
-    def trading(self, dex: str | None = None) -> list[tuple[int, Contract]]:
-        """Contracts that trade with their place at the matching venue, of a dex or all."""
-        return [(index, each) for index, each in self.by_index.items() if dex in (None, each.dex)]
+    def trading(self) -> list[Contract]:
+        """Those that trade."""
+        return [each for each in self.by_coin.values() if not each.is_delisted]
 
     def meta(self, dex: str) -> dict[str, Any]:
         """Answer to ``meta``."""
         contracts = self.universe[dex]
         tables = [
-            [
-                leverage,
-                {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}]},
-            ]
+            [leverage, {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}]}]
             for leverage in sorted({each.max_leverage for each in contracts})
         ]
         return {"universe": [each.meta() for each in contracts], "marginTables": tables, "collateralToken": 0}
@@ -112,9 +108,9 @@ class Listing:
                 {
                     "name": dex,
                     "fullName": dex.upper(),
-                    "deployer": DEPLOYER,
+                    "deployer": _DEPLOYER,
                     "oracleUpdater": None,
-                    "feeRecipient": DEPLOYER,
+                    "feeRecipient": _DEPLOYER,
                     "assetToStreamingOiCap": [[each.coin, "100000000.0"] for each in self.universe[dex]],
                     "subDeployers": [],
                     "assetToFundingMultiplier": [[each.coin, "1.0"] for each in self.universe[dex]],

@@ -1,4 +1,4 @@
-"""Nonces as the venue keeps them: the 100 highest of each signer, within two days back and one day ahead of its clock."""
+"""Nonces as the venue keeps them: the 100 highest of each signer, two days back to one day ahead of its clock."""
 
 from __future__ import annotations
 

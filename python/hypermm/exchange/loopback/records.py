@@ -1,94 +1,44 @@
-"""What the venue remembers of an account and of a market's prints, in the words of its answers.
+"""What is kept beside the venue for its answers: fills and payments of an account, prints and candles of a market.
 
-Rows are those of the wire: orders as the front end shows them, fills, payments, prints, candles.
+Rows are those of the wire.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections import deque
 from typing import Any
 
 from msgspec import Struct, field
 
-from hypermm.exchange.loopback import decimals
+from hypermm.exchange.loopback.decimals import decimal
 from hypermm.exchange.loopback.subscriptions import INTERVALS_MS
 
-__all__ = ["AccountRecords", "Bar", "Tape", "order_view"]
+__all__ = ["AccountRecords", "Bar", "Tape", "span"]
 
-KEPT_ORDERS = 2000
-KEPT_FILLS = 10_000
+KEPT_ROWS = 10_000
 KEPT_PRINTS = 500
 KEPT_BARS = 5000
-DAY_MS = 86_400_000
-_SHORT = ("coin", "side", "limitPx", "sz", "oid", "timestamp", "origSz")
 
 
-def order_view(row: dict[str, Any]) -> dict[str, Any]:
-    """A front-end order as `openOrders` and the order channel show it: no name and no flag where there is none."""
-    view = {key: row[key] for key in _SHORT}
-    if row["cloid"] is not None:
-        view["cloid"] = row["cloid"]
-    if row["reduceOnly"]:
-        view["reduceOnly"] = True
-    return view
+def _rows(length: int) -> Any:
+    return field(default_factory=lambda: deque(maxlen=length))
 
 
-class AccountRecords:
-    """Orders, fills and payments of an account.
+class AccountRecords(Struct):
+    """An account's fills and funding payments, oldest first."""
 
-    Attributes:
-        fills: Oldest first.
-        fundings: Payments, oldest first.
-        volume_usd: Traded since the start, USD.
-    """
+    fills: deque[dict[str, Any]] = _rows(KEPT_ROWS)
+    fundings: deque[dict[str, Any]] = _rows(KEPT_ROWS)
 
-    def __init__(self) -> None:
-        self.fills: deque[dict[str, Any]] = deque(maxlen=KEPT_FILLS)
-        self.fundings: deque[dict[str, Any]] = deque(maxlen=KEPT_FILLS)
-        self.volume_usd = 0.0
-        self._open: dict[int, dict[str, Any]] = {}
-        self._ended: OrderedDict[int, dict[str, Any]] = OrderedDict()
-        self._by_cloid: dict[str, int] = {}
 
-    def note_order(self, row: dict[str, Any], status: str, time_ms: int) -> None:
-        """An order is in this state since then."""
-        oid = row["oid"]
-        entry = {"order": row, "status": status, "statusTimestamp": time_ms}
-        if row["cloid"] is not None:
-            self._by_cloid[row["cloid"]] = oid
-        if status == "open":
-            self._open[oid] = entry
-            return
-        self._open.pop(oid, None)
-        self._ended[oid] = entry
-        while len(self._ended) > KEPT_ORDERS:
-            _, gone = self._ended.popitem(last=False)
-            cloid = gone["order"]["cloid"]
-            if self._by_cloid.get(cloid) == gone["order"]["oid"]:
-                del self._by_cloid[cloid]
-
-    def open_orders(self) -> Iterator[dict[str, Any]]:
-        """Resting orders, newest first."""
-        return (self._open[oid]["order"] for oid in sorted(self._open, reverse=True))
-
-    def open_order(self, oid: int) -> dict[str, Any] | None:
-        """A resting order."""
-        entry = self._open.get(oid)
-        return None if entry is None else entry["order"]
-
-    def status(self, name: int | str) -> dict[str, Any] | None:
-        """An order with its state, by number or by the account's own name."""
-        oid = self._by_cloid.get(name.lower()) if isinstance(name, str) else name
-        if oid is None:
-            return None
-        return self._open.get(oid) or self._ended.get(oid)
-
-    def history(self) -> list[dict[str, Any]]:
-        """Orders with their states, newest first."""
-        entries = [*self._ended.values(), *self._open.values()]
-        entries.sort(key=lambda entry: (entry["statusTimestamp"], entry["order"]["oid"]), reverse=True)
-        return entries[:KEPT_ORDERS]
+def span(rows: deque[dict[str, Any]], start_ms: int | None, end_ms: int | None, limit: int) -> list[dict[str, Any]]:
+    """The first `limit` rows of a span of time, both ends included."""
+    found = [
+        row
+        for row in rows
+        if (start_ms is None or row["time"] >= start_ms) and (end_ms is None or row["time"] <= end_ms)
+    ]
+    return found[:limit]
 
 
 class Bar(Struct):
@@ -100,33 +50,28 @@ class Bar(Struct):
     low: float
     close: float
     volume: float = 0.0
-    notional: float = 0.0
     count: int = 0
 
-    def add(self, price: float, size: float) -> None:
-        """Takes a print in."""
-        self.high = max(self.high, price)
-        self.low = min(self.low, price)
-        self.close = price
-        self.volume += size
-        self.notional += price * size
-        self.count += 1
+    def take(self, other: Bar) -> None:
+        """Takes a later candle in."""
+        self.high = max(self.high, other.high)
+        self.low = min(self.low, other.low)
+        self.close = other.close
+        self.volume += other.volume
+        self.count += other.count
 
-    def row(self, coin: str, interval: str, size_decimals: int) -> dict[str, Any]:
+    def row(self, coin: str, interval: str) -> dict[str, Any]:
         """As the venue shows it."""
-        o, c, h, l = (  # noqa: E741 - the venue's words
-            decimals.price(value, size_decimals) for value in (self.open, self.close, self.high, self.low)
-        )
         return {
             "t": self.start_ms,
             "T": self.start_ms + INTERVALS_MS[interval] - 1,
             "s": coin,
             "i": interval,
-            "o": o,
-            "c": c,
-            "h": h,
-            "l": l,
-            "v": decimals.size(self.volume, size_decimals),
+            "o": decimal(self.open, 6),
+            "c": decimal(self.close, 6),
+            "h": decimal(self.high, 6),
+            "l": decimal(self.low, 6),
+            "v": decimal(self.volume, 6),
             "n": self.count,
         }
 
@@ -134,18 +79,18 @@ class Bar(Struct):
 class Tape(Struct):
     """Prints of a market: the newest as rows, all as minute candles."""
 
-    rows: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_PRINTS))
-    minutes: deque[Bar] = field(default_factory=lambda: deque(maxlen=KEPT_BARS))
-    last_price: float | None = None
+    rows: deque[dict[str, Any]] = _rows(KEPT_PRINTS)
+    minutes: deque[Bar] = _rows(KEPT_BARS)
 
-    def note(self, row: dict[str, Any], price: float, size: float, time_ms: int) -> None:
+    def note(self, row: dict[str, Any]) -> None:
         """A print."""
         self.rows.append(row)
-        self.last_price = price
-        start_ms = time_ms - time_ms % INTERVALS_MS["1m"]
-        if not self.minutes or self.minutes[-1].start_ms != start_ms:
-            self.minutes.append(Bar(start_ms, price, price, price, price))
-        self.minutes[-1].add(price, size)
+        price, time_ms = float(row["px"]), row["time"]
+        bar = Bar(time_ms - time_ms % INTERVALS_MS["1m"], price, price, price, price, float(row["sz"]), 1)
+        if self.minutes and self.minutes[-1].start_ms == bar.start_ms:
+            self.minutes[-1].take(bar)
+        else:
+            self.minutes.append(bar)
 
     def bars(self, interval: str, start_ms: int, end_ms: int) -> list[Bar]:
         """Candles that overlap the span, oldest first."""
@@ -155,17 +100,10 @@ class Tape(Struct):
             opened_ms = minute.start_ms - minute.start_ms % length_ms
             if opened_ms + length_ms <= start_ms or opened_ms > end_ms:
                 continue
-            if not bars or bars[-1].start_ms != opened_ms:
-                bars.append(Bar(opened_ms, minute.open, minute.high, minute.low, minute.close))
-            bar = bars[-1]
-            bar.high, bar.low, bar.close = max(bar.high, minute.high), min(bar.low, minute.low), minute.close
-            bar.volume += minute.volume
-            bar.notional += minute.notional
-            bar.count += minute.count
+            if bars and bars[-1].start_ms == opened_ms:
+                bars[-1].take(minute)
+            else:
+                bars.append(
+                    Bar(opened_ms, minute.open, minute.high, minute.low, minute.close, minute.volume, minute.count)
+                )
         return bars
-
-    def day(self, now_ms: int) -> tuple[float, float, float | None]:
-        """Notional and size traded in the last 24 hours, and the price before them (the first there is)."""
-        recent = [bar for bar in self.minutes if bar.start_ms > now_ms - DAY_MS]
-        before = recent[0].open if recent else None
-        return sum(bar.notional for bar in recent), sum(bar.volume for bar in recent), before

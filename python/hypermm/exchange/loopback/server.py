@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import WSMsgType, web
 
@@ -53,7 +53,9 @@ class Server:
         port: Port; 0 takes a free one, which `port` then tells.
     """
 
-    def __init__(self, exchange: LoopbackExchange, clock: VenueClock, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, exchange: LoopbackExchange, clock: VenueClock, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self._exchange = exchange
         self._clock = clock
         self._host = host
@@ -72,7 +74,7 @@ class Server:
         """What clients take as base URL."""
         return f"http://{self._host}:{self.port}"
 
-    async def __aenter__(self) -> Server:
+    async def __aenter__(self) -> Self:
         await self._runner.setup()
         await self._listen()
         self._start(self._play())
@@ -89,8 +91,8 @@ class Server:
         await self._runner.cleanup()
         self._exchange.close()
 
-    def _start(self, routine: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(routine)  # type: ignore[arg-type]
+    def _start(self, routine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(routine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -208,5 +210,3 @@ def _refusal(request: web.Request) -> web.Response | None:
 
 def _response(reply: Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, content_type=_JSON if reply.is_json else "text/plain")
-
-

@@ -44,12 +44,14 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     Attributes:
         address: Its address, lowercase.
-        deposit_usd: Its money at the start, USD; 0 is an account that cannot act.
+        deposit_usd: Its money at the start on each dex, USD; 0 is an account that cannot act.
+        volume_usd: What it has traded before; it counts for limits.
         agents: Who may sign for it beside its own key.
     """
 
     address: Address
     deposit_usd: Annotated[float, Meta(ge=0, le=1e9)] = 10_000.0
+    volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     agents: tuple[AgentSettings, ...] = ()
 
 
@@ -62,12 +64,18 @@ class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             mainnet's.
         seed: Seed of every draw.
         limits: What one address of the internet may do.
+        latency_ms: To the venue, and back from it, beside what the block takes.
+        initial_requests: Actions of an account that has traded nothing.
+        schedule_cancel_volume_usd: Volume before the dead-man switch may be set.
     """
 
     accounts: tuple[AccountSettings, ...] = ()
     is_mainnet: bool = False
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     limits: Limits = Limits()
+    latency_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    initial_requests: Annotated[int, Meta(ge=0, le=10**12)] = 10_000
+    schedule_cancel_volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 1e6
 
 
 def _address(text: str, field: str) -> str:
@@ -109,7 +117,7 @@ def parse_agent(text: str) -> tuple[str, AgentSettings]:
     until: int | None = None
     if at:
         try:
-            until = round(dt.datetime.fromisoformat(day).replace(tzinfo=dt.timezone.utc).timestamp() * 1000)
+            until = round(dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp() * 1000)
         except ValueError as error:
             raise InvalidConfigError(field="--agent", value=day, expected="a day, YYYY-MM-DD, after the @") from error
     settings = AgentSettings(address=_address(agent, "--agent"), name="cli", valid_until_ms=until)
