@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypermm._core import (
     BacktestResult,
+    CalibratedFeature,
+    Calibration,
     ConfigField,
     Decision,
     DepthDecay,
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BacktestResult",
+    "CalibratedFeature",
+    "Calibration",
     "ConfigField",
     "Decision",
     "DepthDecay",

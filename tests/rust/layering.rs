@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Modules of `hypermm_core`, ground floor first; modules of one row may use each other.
 const FLOW: &[&[&str]] = &[
     &["types", "instrument", "error", "online"],
-    &["event", "config"],
+    &["event", "config", "calibration", "feature_table"],
     &["state"],
     &["outcomes", "accounting"],
     &["features"],

@@ -189,11 +189,11 @@ fn instrument_facts_out_of_all_proportion_are_refused() {
 #[test]
 fn a_cap_beyond_countable_lots_is_refused() {
     let config = EngineConfig { max_position: 1e12, ..EngineConfig::default() };
-    let refused = QuoteEngine::new(ether(), config).unwrap_err();
+    let refused = QuoteEngine::new(ether(), config.clone()).unwrap_err();
     assert_eq!(refused.detail().field, "max_position");
     let mut engine = engine(EngineConfig::default());
     let before = engine.snapshot();
-    assert_eq!(engine.update_config(config).unwrap_err().detail().field, "max_position");
+    assert_eq!(engine.update_config(config.clone()).unwrap_err().detail().field, "max_position");
     assert_eq!(engine.snapshot(), before);
     assert!(QuoteEngine::restore(&before, Some(config)).is_err());
 }
@@ -266,7 +266,7 @@ fn settings_taken_over_before_any_event_are_those_of_a_new_engine() {
         config.set(field.name, value).unwrap();
         assert_ne!(config, EngineConfig::default(), "{}", field.name);
         let mut updated = QuoteEngine::new(ether(), EngineConfig::default()).unwrap();
-        updated.update_config(config).unwrap();
+        updated.update_config(config.clone()).unwrap();
         let mut fresh = QuoteEngine::new(ether(), config).unwrap();
         for engine in [&mut updated, &mut fresh] {
             for second in 0..30 {

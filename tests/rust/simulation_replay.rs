@@ -283,7 +283,7 @@ impl Strategy for Wrapped {
 #[test]
 fn an_outside_strategy_is_judged_by_the_same_venue_and_quotes_at_most_once_a_cycle() {
     let config = EngineConfig::default();
-    let engine = QuoteEngine::new(eth(), config).unwrap();
+    let engine = QuoteEngine::new(eth(), config.clone()).unwrap();
     let mut wrapped = Wrapped { engine, last_ns: 0, quotes: Vec::new() };
     let judged = run_with(&session().columns(), &eth(), &config, &settings(), &mut wrapped, &mut |_| {}).unwrap();
     assert!(bits(&judged) == bits(output()), "the door for strategies leads elsewhere");

@@ -13,7 +13,6 @@ from hypermm.cli.backtest import backtest
 from hypermm.cli.config import config
 from hypermm.cli.data import data
 from hypermm.cli.demo import demo
-from hypermm.cli.exchange import exchange
 from hypermm.cli.features import features
 from hypermm.cli.instruments import instruments
 from hypermm.cli.recording import recording
@@ -37,7 +36,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, exchange, config, features, recording, data, instruments):
+for command in (backtest, demo, scenario, config, features, recording, data, instruments):
     cli.add_command(command)
 
 

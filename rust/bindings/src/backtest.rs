@@ -90,7 +90,7 @@ fn run_engine(
     progress: &mut Progress,
 ) -> Result<Result<BacktestOutput, Ended>, Error> {
     let failure = Cell::new(None);
-    let engine = QuoteEngine::new(instrument.clone(), config)?;
+    let engine = QuoteEngine::new(instrument.clone(), config.clone())?;
     let mut strategy = Watched { inner: engine, failure: &failure };
     let mut tell = |share: f64| keep(&failure, Python::attach(|py| progress.tell(py, share)));
     let output = run_with(columns, instrument, &config, settings, &mut strategy, &mut tell);

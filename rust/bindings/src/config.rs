@@ -6,8 +6,12 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyCFunction, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
+use crate::calibration;
 use crate::error::{Kind, guard, raise, refused, shown};
 use crate::input::text;
+
+/// The one field that is no number of the table.
+const CALIBRATION: &str = "calibration";
 
 /// Every number the engine is tuned by; frozen. `EngineConfig.fields()` is the table it comes from.
 #[pyclass(frozen, eq, name = "EngineConfig", module = "hypermm._core")]
@@ -40,7 +44,7 @@ impl PyEngineConfig {
     /// A copy with some fields changed.
     #[pyo3(signature = (**changes))]
     fn replace(&self, changes: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        finished(self.inner, changes)
+        finished(self.inner.clone(), changes)
     }
 
     /// Every field by name, in the order of the table; `EngineConfig(**config.to_dict())` equals the config.
@@ -49,6 +53,7 @@ impl PyEngineConfig {
         for field in EngineConfig::FIELDS {
             values.set_item(field.name, get(py, &self.inner, field.name)?)?;
         }
+        calibration::put(py, &values, self.inner.calibration.as_ref())?;
         Ok(values)
     }
 
@@ -58,8 +63,14 @@ impl PyEngineConfig {
         PyTuple::new(py, EngineConfig::FIELDS.iter().map(|row| PyConfigField { row }))
     }
 
+    /// What was measured on recordings of the instrument, or None.
+    #[getter]
+    fn calibration(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        calibration::calibration_object(py, self.inner.calibration.as_ref())
+    }
+
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.values(py)?.hash()
+        (self.values(py)?, self.calibration(py)?).into_pyobject(py)?.hash()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -68,6 +79,9 @@ impl PyEngineConfig {
             if self.inner.get(field.name) != Some(field.default) {
                 shown.push(format!("{}={}", field.name, get(py, &self.inner, field.name)?.bind(py).repr()?));
             }
+        }
+        if self.inner.calibration.is_some() {
+            shown.push(format!("calibration={}", self.calibration(py)?.bind(py).repr()?));
         }
         Ok(format!("EngineConfig({})", shown.join(", ")))
     }
@@ -245,7 +259,10 @@ fn finished(config: EngineConfig, changes: Option<&Bound<'_, PyDict>>) -> PyResu
 /// The configuration with some fields set, checked.
 pub(crate) fn with_changes(mut config: EngineConfig, changes: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
     for (name, value) in changes.into_iter().flat_map(|given| given.iter()) {
-        set(&mut config, &text("engine field", &name)?, &value)?;
+        match text("engine field", &name)?.as_str() {
+            CALIBRATION => config.calibration = calibration::calibration_of(&value)?,
+            field => set(&mut config, field, &value)?,
+        }
     }
     guard(|| config.validate())?;
     Ok(config)
@@ -277,5 +294,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         keywords.set_item("default", to_python(py, field.default))?;
         parameters.append(parameter.call((field.name, &kind), Some(&keywords))?)?;
     }
+    let keywords = PyDict::new(py);
+    keywords.set_item("default", py.None())?;
+    parameters.append(parameter.call((CALIBRATION, parameter.getattr("KEYWORD_ONLY")?), Some(&keywords))?)?;
     class.setattr("__signature__", inspect.getattr("Signature")?.call1((parameters,))?)
 }

@@ -310,7 +310,7 @@ impl PyQuoteEngine {
     /// Configuration in force.
     #[getter]
     fn config(slf: &Engine<'_>) -> PyResult<PyEngineConfig> {
-        Ok(PyEngineConfig { inner: *read(slf)?.engine.config() })
+        Ok(PyEngineConfig { inner: read(slf)?.engine.config().clone() })
     }
 
     /// Innovation statistics of the drift filter by source: price, fill, flow, funding and outside signals.
@@ -456,7 +456,7 @@ pub(crate) fn instrument_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::
 
 pub(crate) fn config_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::config::EngineConfig> {
     match value.cast::<PyEngineConfig>() {
-        Ok(config) => Ok(config.get().inner),
+        Ok(config) => Ok(config.get().inner.clone()),
         Err(_) => Err(invalid_input("config", value, "an EngineConfig", "")),
     }
 }

@@ -214,7 +214,7 @@ pub(crate) fn feature_matrix(
     PyFeatureMatrix::new(py, &matrix)
 }
 
-fn set(config: &mut FeatureConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn set(config: &mut FeatureConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let field = match name {
         "volatility" => &mut config.volatility,
         "sweep_s" => &mut config.sweep_s,

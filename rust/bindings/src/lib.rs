@@ -3,6 +3,7 @@
 mod access;
 mod backtest;
 mod bench;
+mod calibration;
 mod config;
 mod decision;
 
@@ -13,7 +14,6 @@ mod event;
 mod features;
 mod input;
 mod instrument;
-mod loopback;
 mod preset;
 mod pricing;
 mod progress;
@@ -33,6 +33,8 @@ use pyo3::prelude::*;
 fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     types::register(module)?;
     module.add_class::<instrument::PyInstrument>()?;
+    module.add_class::<calibration::PyCalibratedFeature>()?;
+    module.add_class::<calibration::PyCalibration>()?;
     config::register(module)?;
     module.add_class::<decision::PyLevel>()?;
     module.add_class::<decision::PyQuoteSide>()?;
@@ -49,7 +51,6 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
     module.add_class::<preset::PyMarketPreset>()?;
     module.add_function(wrap_pyfunction!(session::matching_session, module)?)?;
-    loopback::register(module)?;
     module.add_function(wrap_pyfunction!(scenario::run_scenario, module)?)?;
     module.add_class::<features::PyFeature>()?;
     module.add_class::<features::PyFeatureMatrix>()?;

@@ -112,7 +112,7 @@ impl Run {
         let instrument = self.preset.instrument()?;
         Ok(match quoter {
             Quoter::Engine => {
-                let inner = QuoteEngine::new(instrument, self.config)?;
+                let inner = QuoteEngine::new(instrument, self.config.clone())?;
                 self.play(&mut Watched { inner, failure: &failure }, &failure, &mut tell)
             }
             Quoter::Plain => {

@@ -1,8 +1,11 @@
 //! Engine configuration, defined once: this table makes the struct, its checks, and through the bindings the
 //! Python constructor, TOML keys, JSON Schema, stub and documentation.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::error::{Result, invalid_config, shortest};
 use crate::instrument::Instrument;
 
@@ -123,14 +126,16 @@ impl FieldType for bool {
 macro_rules! engine_config {
     ($( $name:ident : $type:ty = $default:expr, $unit:literal, $min:expr => $max:expr, $text:literal, $too_high:literal, $too_low:literal; )*) => {
         /// Every number the engine is tuned by. Read [`EngineConfig::FIELDS`] for units, ranges and effects.
-        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub struct EngineConfig {
             $( #[doc = $text] #[doc = concat!("\n\nUnit: ", $unit, ". Too high: ", $too_high, ". Too low: ", $too_low, ".")] pub $name: $type, )*
+            /// What was measured on recordings of this instrument. Without it features are silent and the defaults above hold.
+            pub calibration: Option<Arc<Calibration>>,
         }
 
         impl Default for EngineConfig {
             fn default() -> Self {
-                Self { $( $name: $default, )* }
+                Self { $( $name: $default, )* calibration: None }
             }
         }
 
@@ -389,7 +394,7 @@ impl EngineConfig {
         {
             return Err(invalid_config("clip", clip, format!("at most max_position = {}", self.max_position), ""));
         }
-        Ok(())
+        self.calibration.as_ref().map_or(Ok(()), |calibration| calibration.validate())
     }
 }
 

@@ -406,8 +406,8 @@ impl QuoteEngine {
             return Ok(());
         }
         let resize = config.max_position != self.config.max_position || config.clip != self.config.clip;
-        self.config = config;
         self.model.update_config(&config);
+        self.config = config;
         self.memo.forget();
         if resize {
             self.clip = None;

@@ -7,11 +7,13 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests print their figures"))]
 
 pub mod accounting;
+pub mod calibration;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod estimators;
 pub mod event;
+pub mod feature_table;
 pub mod features;
 pub mod instrument;
 pub mod online;

@@ -227,7 +227,7 @@ impl PyDriftFilter {
 }
 
 /// A square matrix, row by row.
-fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+pub(crate) fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
     let refuse = || invalid_input(field, value, "a square matrix of numbers", "");
     let py = value.py();
     let array = py.import("numpy")?.call_method1("asarray", (value,)).map_err(|_| refuse())?;

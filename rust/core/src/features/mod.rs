@@ -8,8 +8,7 @@ pub mod cross;
 pub mod flow;
 pub mod funding;
 pub mod pipeline;
-mod table;
 pub mod trend;
 pub mod volatility;
 
-pub use table::{FEATURES, Feature, FeatureId, FeatureStatus, FeatureValue, Tier};
+pub use crate::feature_table::{FEATURES, Feature, FeatureId, FeatureStatus, FeatureValue, Tier};

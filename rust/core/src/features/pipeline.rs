@@ -11,6 +11,7 @@ use super::volatility::Volatility;
 use super::{FeatureId, FeatureValue, Tier};
 use crate::error::{Result, invalid_input, require_positive};
 use crate::event::Context;
+pub use crate::feature_table::FeatureConfig;
 use crate::online::hawkes::HawkesIntensity;
 use crate::online::second_grid::SecondGrid;
 use crate::state::book::Book;
@@ -25,65 +26,6 @@ const HAWKES_MEAN_S: f64 = 300.0;
 const MIN_HAWKES_S: f64 = 60.0;
 // Of each pair the bullish sign: buys, sells.
 const SIGNS: [f64; 2] = [1.0, -1.0];
-
-/// What the pipeline is made with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeatureConfig {
-    /// Prior σ₀ of volatility and its term structure, bps/√s.
-    pub volatility: f64,
-    /// Seconds between funding settlements.
-    pub funding_interval_s: f64,
-    /// τ_sweep, seconds.
-    pub sweep_s: f64,
-    /// β of the Hawkes kernel, 1/s.
-    pub hawkes_decay_per_s: f64,
-    /// Branching ratio n of the Hawkes kernel, 0 ≤ n < 1.
-    pub hawkes_branching_ratio: f64,
-    /// Name of the market the basis is taken against; the oracle where there is none.
-    pub basis_market: Option<Box<str>>,
-    /// Name of the market that leads ours.
-    pub lead_market: Option<Box<str>>,
-}
-
-impl Default for FeatureConfig {
-    fn default() -> Self {
-        Self {
-            volatility: 1.5,
-            funding_interval_s: 3600.0,
-            sweep_s: 2.0,
-            hawkes_decay_per_s: 0.5,
-            hawkes_branching_ratio: 0.5,
-            basis_market: None,
-            lead_market: None,
-        }
-    }
-}
-
-impl FeatureConfig {
-    /// Checks every number.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::InvalidInput`] naming the one that is out of range.
-    pub fn validate(&self) -> Result<()> {
-        for (field, value) in [
-            ("volatility", self.volatility),
-            ("funding_interval_s", self.funding_interval_s),
-            ("sweep_s", self.sweep_s),
-            ("hawkes_decay_per_s", self.hawkes_decay_per_s),
-        ] {
-            require_positive(field, value)?;
-        }
-        if !(self.hawkes_branching_ratio >= 0.0 && self.hawkes_branching_ratio < 1.0) {
-            return Err(invalid_input(
-                "hawkes_branching_ratio",
-                self.hawkes_branching_ratio,
-                "0 or more and below 1",
-                "at 1 arrivals would never end",
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Every feature of one instrument, fed by the events its owner takes in.
 ///

@@ -40,7 +40,7 @@ impl PlainLadder {
             instrument: instrument.clone(),
             half_spread_bps: (gamma / config.depth_decay).ln_1p() / gamma + config.maker_fee_bps,
             spacing_bps: (0..config.levels).map(depth).collect(),
-            config: *config,
+            config: config.clone(),
             clip: None,
             best: [None, None],
         })

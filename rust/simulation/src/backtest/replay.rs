@@ -83,7 +83,7 @@ pub fn run(
     settings: &BacktestSettings,
     progress: &mut dyn FnMut(f64),
 ) -> Result<BacktestOutput> {
-    let mut engine = QuoteEngine::new(instrument.clone(), *config)?;
+    let mut engine = QuoteEngine::new(instrument.clone(), config.clone())?;
     run_with(columns, instrument, config, settings, &mut engine, progress)
 }
 

@@ -85,7 +85,7 @@ pub fn run_scenario(
     let mut market = scenario.market(seed, reach)?;
     let output = match quoter {
         Quoter::Engine => {
-            let mut engine = QuoteEngine::new(instrument.clone(), *config)?;
+            let mut engine = QuoteEngine::new(instrument.clone(), config.clone())?;
             run_matched(&mut market, &instrument, config, &settings, &mut engine, &mut |_| {})?
         }
         Quoter::Plain => {

@@ -1,4 +1,8 @@
-//! The table of features and what a reading of one is.
+//! The table of features, what they are made with, and what a reading of one is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, invalid_input, require_positive};
 
 /// How often a feature is worth reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +59,21 @@ impl Feature {
 macro_rules! features {
     ($( $id:ident = $name:literal, $tier:ident, $unit:literal, $directional:literal, $stale_s:literal, $band:expr, $evidence:literal, $text:literal; )*) => {
         /// Place of a feature in [`FEATURES`].
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[repr(usize)]
         pub enum FeatureId {
             $( #[doc = $text] $id, )*
+        }
+
+        impl FeatureId {
+            /// The feature called `name`.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $( $name => Some(Self::$id), )*
+                    _ => None,
+                }
+            }
         }
 
         /// Every feature, hot ones first.
@@ -159,6 +174,65 @@ impl FeatureId {
     }
 }
 
+/// What features are made with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureConfig {
+    /// Prior σ₀ of volatility and its term structure, bps/√s.
+    pub volatility: f64,
+    /// Seconds between funding settlements.
+    pub funding_interval_s: f64,
+    /// τ_sweep, seconds.
+    pub sweep_s: f64,
+    /// β of the Hawkes kernel, 1/s.
+    pub hawkes_decay_per_s: f64,
+    /// Branching ratio n of the Hawkes kernel, 0 ≤ n < 1.
+    pub hawkes_branching_ratio: f64,
+    /// Name of the market the basis is taken against; the oracle where there is none.
+    pub basis_market: Option<Box<str>>,
+    /// Name of the market that leads ours.
+    pub lead_market: Option<Box<str>>,
+}
+
+impl Default for FeatureConfig {
+    fn default() -> Self {
+        Self {
+            volatility: 1.5,
+            funding_interval_s: 3600.0,
+            sweep_s: 2.0,
+            hawkes_decay_per_s: 0.5,
+            hawkes_branching_ratio: 0.5,
+            basis_market: None,
+            lead_market: None,
+        }
+    }
+}
+
+impl FeatureConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidInput`] naming the one that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [
+            ("volatility", self.volatility),
+            ("funding_interval_s", self.funding_interval_s),
+            ("sweep_s", self.sweep_s),
+            ("hawkes_decay_per_s", self.hawkes_decay_per_s),
+        ] {
+            require_positive(field, value)?;
+        }
+        if !(self.hawkes_branching_ratio >= 0.0 && self.hawkes_branching_ratio < 1.0) {
+            return Err(invalid_input(
+                "hawkes_branching_ratio",
+                self.hawkes_branching_ratio,
+                "0 or more and below 1",
+                "at 1 arrivals would never end",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Why a feature has a value or has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeatureStatus {
@@ -185,7 +259,7 @@ pub struct FeatureValue {
 impl FeatureValue {
     /// A reading from the age of its inputs (`None`: not seen) and a value (`None`: undefined).
     #[inline]
-    pub(super) fn new(id: FeatureId, age_s: Option<f64>, value: Option<f64>) -> Self {
+    pub(crate) fn new(id: FeatureId, age_s: Option<f64>, value: Option<f64>) -> Self {
         // Two prices can be so far apart that their quotient leaves the floats.
         let (status, value) = match (age_s, value.filter(|value| value.is_finite())) {
             (None, _) => (FeatureStatus::Unseen, 0.0),
@@ -197,13 +271,13 @@ impl FeatureValue {
     }
 
     #[inline]
-    pub(super) fn with_evidence(mut self, evidence: f64) -> Self {
+    pub(crate) fn with_evidence(mut self, evidence: f64) -> Self {
         self.evidence = evidence;
         self
     }
 
     #[inline]
-    pub(super) fn covering(mut self, covered_bps: f64) -> Self {
+    pub(crate) fn covering(mut self, covered_bps: f64) -> Self {
         self.covered_bps = covered_bps;
         self
     }

@@ -1,0 +1,170 @@
+//! What was measured on recordings of an instrument and enters its engine: MODEL.md section 8.
+//!
+//! A calibration is numbers only. Where they came from, when, and why the other features are out stands in the artefact it is read from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, invalid_config};
+use crate::feature_table::{FeatureConfig, FeatureId};
+use crate::online::cholesky;
+
+/// Most features a calibration may hold.
+pub const MAX_CALIBRATED: usize = 32;
+const MAX_GAIN: f64 = 0.999;
+const MAX_MEMORY_S: f64 = 600.0;
+
+/// One feature that passed the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedFeature {
+    /// Which one.
+    pub feature: FeatureId,
+    /// a/K, bps/s per unit of the feature: it observes a drift of slope × value.
+    pub slope: f64,
+    /// K = Var(a·f)/P∞: what one observation from the prior moves the drift by, above 0 and below 1.
+    pub gain: f64,
+    /// τ_e, s: how long its noise stands; 0 is fresh noise every cycle.
+    pub noise_memory_s: f64,
+    /// Mean of its evidence where the fit was made; noise then goes with mean/evidence, within [¼, 4]. `None` weighs all values alike.
+    pub mean_evidence: Option<f64>,
+}
+
+/// How an own fill speaks: s = −sgn·depth/σ, clipped to ±4, once an aggressor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedFill {
+    /// a/K, bps/s per unit of s.
+    pub slope: f64,
+    /// K, below 1; 0 silences fills.
+    pub gain: f64,
+}
+
+/// The numbers of one calibration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// κ_μ, 1/s.
+    pub mean_reversion_per_s: f64,
+    /// P∞, (bps/s)².
+    pub stationary_variance: f64,
+    /// Spacing of the grid it was fitted on: features are read that often, s.
+    pub cycle_s: f64,
+    /// The features, each once; none leaves κ_μ and P∞.
+    pub features: Vec<CalibratedFeature>,
+    /// C: error covariance of their observations without the drift they share, (bps/s)², row by row, n×n, positive definite.
+    pub covariance: Vec<f64>,
+    /// What the features were made with; the engine puts in its instrument's funding interval.
+    pub pipeline: FeatureConfig,
+    /// Own fills, where they were measured; else `fill_gain` of the config holds.
+    pub own_fill: Option<CalibratedFill>,
+    /// ν of σ_eff, where it was fitted; else the config's.
+    pub volatility_ratio_exponent: Option<f64>,
+    /// c_I of σ_eff, where it was fitted; else the config's.
+    pub informed_volatility: Option<f64>,
+    /// κ_tail of adverse selection, where it was fitted; else the config's.
+    pub tail_factor: Option<f64>,
+}
+
+impl Calibration {
+    /// A calibration of the drift alone.
+    #[must_use]
+    pub fn of_drift(mean_reversion_per_s: f64, stationary_variance: f64) -> Self {
+        Self {
+            mean_reversion_per_s,
+            stationary_variance,
+            cycle_s: 0.5,
+            features: Vec::new(),
+            covariance: Vec::new(),
+            pipeline: FeatureConfig::default(),
+            own_fill: None,
+            volatility_ratio_exponent: None,
+            informed_volatility: None,
+            tail_factor: None,
+        }
+    }
+
+    /// R = P∞(1 − K)/K: what the noise of an observation with gain K is, (bps/s)².
+    #[must_use]
+    pub fn noise(&self, gain: f64) -> f64 {
+        self.stationary_variance * (1.0 - gain) / gain
+    }
+
+    /// Checks every number and that they fit one another.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidConfig`] naming the first that does not hold.
+    pub fn validate(&self) -> Result<()> {
+        in_range("calibration.mean_reversion_per_s", self.mean_reversion_per_s, 1e-5, 10.0)?;
+        in_range("calibration.stationary_variance", self.stationary_variance, 1e-12, 1e6)?;
+        in_range("calibration.cycle_s", self.cycle_s, 0.01, 60.0)?;
+        self.check_features()?;
+        self.check_covariance()?;
+        self.pipeline.validate()?;
+        if let Some(fill) = self.own_fill {
+            in_range("calibration.own_fill.slope", fill.slope, -1e6, 1e6)?;
+            in_range("calibration.own_fill.gain", fill.gain, 0.0, MAX_GAIN)?;
+        }
+        for (field, value, most) in [
+            ("calibration.volatility_ratio_exponent", self.volatility_ratio_exponent, 2.0),
+            ("calibration.informed_volatility", self.informed_volatility, 10.0),
+            ("calibration.tail_factor", self.tail_factor, 5.0),
+        ] {
+            in_range(field, value.unwrap_or(0.0), 0.0, most)?;
+        }
+        Ok(())
+    }
+
+    fn check_features(&self) -> Result<()> {
+        let found = self.features.len();
+        if found > MAX_CALIBRATED {
+            return Err(invalid_config("calibration.features", found, format!("at most {MAX_CALIBRATED}"), ""));
+        }
+        for (place, it) in self.features.iter().enumerate() {
+            let name = it.feature.row().name;
+            if self.features[..place].iter().any(|before| before.feature == it.feature) {
+                return Err(invalid_config("calibration.features", name, "each feature once", ""));
+            }
+            if matches!(it.feature, FeatureId::VolatilityRatio | FeatureId::ExcessKurtosis) {
+                let hint = "volatility features make the effective volatility and the tail factor";
+                return Err(invalid_config("calibration.features", name, "features that say where price goes", hint));
+            }
+            let field = format!("calibration.features.{name}");
+            in_range(&format!("{field}.slope"), it.slope, -1e6, 1e6)?;
+            in_range(&format!("{field}.gain"), it.gain, 1e-9, MAX_GAIN)?;
+            in_range(&format!("{field}.noise_memory_s"), it.noise_memory_s, 0.0, MAX_MEMORY_S)?;
+            if let Some(mean) = it.mean_evidence {
+                in_range(&format!("{field}.mean_evidence"), mean, 1e-12, 1e15)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_covariance(&self) -> Result<()> {
+        const FIELD: &str = "calibration.covariance";
+        let n = self.features.len();
+        let found = self.covariance.len();
+        if found != n * n {
+            return Err(invalid_config(FIELD, format!("{found} numbers"), format!("{n} × {n}, row by row"), ""));
+        }
+        for row in 0..n {
+            for column in 0..n {
+                let (value, mirrored) = (self.covariance[row * n + column], self.covariance[column * n + row]);
+                if !(value.abs() < 1e12) {
+                    return Err(invalid_config(FIELD, value, "finite numbers", ""));
+                }
+                if (value - mirrored).abs() > 1e-9 * (value.abs() + mirrored.abs()) {
+                    let expected = format!("{mirrored}, as row {column} column {row}");
+                    return Err(invalid_config(FIELD, value, expected, "a covariance is symmetric"));
+                }
+            }
+        }
+        if !cholesky::factor(&mut self.covariance.clone(), n) {
+            return Err(invalid_config(FIELD, "(matrix)", "a positive definite matrix", "floor its eigenvalues"));
+        }
+        Ok(())
+    }
+}
+
+fn in_range(field: &str, value: f64, least: f64, most: f64) -> Result<()> {
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(invalid_config(field.to_owned(), value, format!("{least} to {most}"), ""))
+}
