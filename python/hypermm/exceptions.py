@@ -14,6 +14,8 @@
         ├── RecordingError(ValueError)          a recording: file, column or row missing or corrupt; has ``row``
         ├── UnknownCoinError(LookupError)       a coin that is not there, or no longer trades
         ├── WireError(ValueError)               a frame or answer of the venue that cannot be read; has ``channel``
+        ├── VenueError(RuntimeError)            the venue cannot be reached, or refuses a request as a whole
+        │   └── AnswerLostError                 no answer to an action: it may have been carried out, or may be yet
         ├── MissingDependencyError(ImportError) an extra that is not installed
         └── InternalError(RuntimeError)         a bug in hypermm, caught before it could abort the process
 
@@ -23,6 +25,7 @@ After any of them but `InternalError` the object that raised is exactly as it wa
 from __future__ import annotations
 
 __all__ = [
+    "AnswerLostError",
     "EngineBusyError",
     "HypermmError",
     "InternalError",
@@ -35,6 +38,7 @@ __all__ = [
     "SnapshotError",
     "TimeOrderError",
     "UnknownCoinError",
+    "VenueError",
     "WireError",
 ]
 
@@ -148,6 +152,14 @@ class WireError(HypermmError, ValueError):
         self.channel = channel
         if channel and not message:
             self.args = (f"{channel}: {self.args[0]}",)
+
+
+class VenueError(HypermmError, RuntimeError):
+    """The venue cannot be reached, or refuses a request as a whole. Nothing of it was carried out."""
+
+
+class AnswerLostError(VenueError):
+    """There is no answer to an action: it may have been carried out, or may be yet. The account's events will tell."""
 
 
 class MissingDependencyError(HypermmError, ImportError):

@@ -13,7 +13,7 @@ from hypermm.cli.output import json_option, print_json, progress_bar
 from hypermm.cli.run_output import Played, print_run, warn, write_run
 from hypermm.config import RunConfig, Settings, load_settings, refuse_overrides
 from hypermm.recording import Recording, load_recording
-from hypermm.recording.instruments import instrument_facts
+from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.research.evaluate import mid_path
 from hypermm.research.views import FillView, fill_views
 
@@ -108,7 +108,7 @@ def backtest(
         )
     else:
         recording = load_recording(data, coin)
-        instrument = known_instrument(coin, instrument_file)
+        instrument = known_instrument(coin, instrument_file or facts_beside(data))
         folder = Path(out) if out else Path("out") / coin.replace(":", "-")
         title = f"{coin}, recorded"
         summary = run_backtest(recording, instrument, settings, folder, title, as_json=as_json, views=views)
@@ -124,7 +124,7 @@ def _check_options(venue: str, *, recorded: Mapping[str, object], matching: Mapp
             raise click.UsageError(f"{name} is for --venue {other}: leave it out, or use --venue {other}")
 
 
-def known_instrument(coin: str, instrument_file: str | None = None) -> hypermm.Instrument:
+def known_instrument(coin: str, instrument_file: str | Path | None = None) -> hypermm.Instrument:
     """The instrument of the packaged facts, or of a file of the user's own.
 
     Raises:

@@ -14,6 +14,7 @@ from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, print_table, stderr, stdout
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import load_recording
+from hypermm.recording.instruments import facts_beside
 from hypermm.recording.load import held_coins
 from hypermm.recording.schema import COLUMNS
 from hypermm.recording.write import write_columns
@@ -59,7 +60,7 @@ def features(
     if not out.endswith(".parquet"):
         raise InvalidInputError(field="--out", value=out, expected="a file name that ends with .parquet")
     recording = load_recording(data, coin)
-    instrument = known_instrument(coin, instrument_file)
+    instrument = known_instrument(coin, instrument_file or facts_beside(data))
     if lead is None and coin != _DEFAULT_LEADER and _DEFAULT_LEADER in held_coins(data):
         lead = _DEFAULT_LEADER
     for name, market in (("--lead", lead), ("--basis", basis)):

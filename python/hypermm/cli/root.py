@@ -15,6 +15,7 @@ from hypermm.cli.data import data
 from hypermm.cli.demo import demo
 from hypermm.cli.features import features
 from hypermm.cli.instruments import instruments
+from hypermm.cli.record import record
 from hypermm.cli.recording import recording
 from hypermm.cli.scenario import scenario
 from hypermm.exceptions import HypermmError, InternalError
@@ -36,7 +37,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, config, features, recording, data, instruments):
+for command in (backtest, demo, scenario, config, features, record, recording, data, instruments):
     cli.add_command(command)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "QuotaUpdate",
     "TradesUpdate",
     "apply_frame",
+    "next_settlement_ns",
 ]
 
 HOUR_NS = 3_600_000_000_000
@@ -103,6 +104,11 @@ class TradesUpdate(Struct, gc=False):
             )
 
 
+def next_settlement_ns(time_ns: int) -> int:
+    """Time of the funding settlement to come: the next full hour."""
+    return (time_ns // HOUR_NS + 1) * HOUR_NS
+
+
 class ContextUpdate(Struct, gc=False):
     """What the venue says of a contract; the rate is that of the coming settlement, a fraction an hour."""
 
@@ -121,7 +127,7 @@ class ContextUpdate(Struct, gc=False):
             mark_price=self.mark_price,
             oracle_price=self.oracle_price,
             funding_rate=self.funding_rate,
-            next_settlement_ns=(time_ns // HOUR_NS + 1) * HOUR_NS,
+            next_settlement_ns=next_settlement_ns(time_ns),
             open_interest=self.open_interest,
         )
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypermm.exceptions import HypermmError, RecordingError, UnknownCoinError
-from hypermm.recording.instruments import instrument_facts
+from hypermm.recording.instruments import facts_beside, instrument_facts
+from hypermm.recording.layout import SUFFIXES, folders, parse_name
 from hypermm.recording.load import load_recording
-from hypermm.recording.table import SUFFIXES, Table, read_table
+from hypermm.recording.rolling import LOG
+from hypermm.recording.table import Table, read_table
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -20,15 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "check_recording"]
 
-_FILE = re.compile(r"(orderbooks|prices|trades|context)_(.+?)(?:\.csv\.gz|\.csv|\.parquet)")
 _CLOCKS = ("timestamp", "time_ns", "exchange_timestamp", "exchange_time_ns", "sequence")
 _KNOWN = {
     "orderbooks": _CLOCKS,
     "prices": (*_CLOCKS, "price", "size", "side", "best_bid_price", "best_bid_size", "best_ask_price", "best_ask_size"),
-    "trades": (*_CLOCKS, "price", "size", "side", "aggressor", "trade_id"),
+    "trades": (*_CLOCKS, "price", "size", "side", "aggressor", "trade_id", "is_history"),
     "context": (
         *_CLOCKS, "mark_price", "oracle_price", "funding_rate", "predicted_funding", "next_settlement_ns",
-        "open_interest",
+        "open_interest", "mid_price", "premium",
     ),
 }  # fmt: skip
 _LEVEL = re.compile(r"(bid|ask)_(price|size)_(\d{1,4})")
@@ -65,28 +66,38 @@ def check_recording(path: str | PathLike[str], instrument_file: str | PathLike[s
 
     Args:
         path: File or folder.
-        instrument_file: Instruments file of the user's own.
+        instrument_file: Instruments file of the user's own; the folder's when left out and it has one.
 
     Raises:
         RecordingError: Nothing of a recording is there.
     """
     start = Path(path)
-    files = [start] if start.is_file() else sorted(file for file in start.glob("*") if file.name.endswith(SUFFIXES))
+    files = [start] if start.is_file() else _files(start)
     if not files:
         expected = "a file of a recording, or a folder that holds some"
         raise RecordingError(field="path", value=str(path), expected=expected, hint="check the spelling")
     findings = []
+    instrument_file = instrument_file or facts_beside(start)
     for file in files:
         findings += _check_file(file, instrument_file)
-    books = [match for file in files if (match := _FILE.fullmatch(file.name)) and match[1] == "orderbooks"]
+    named = [(file.name, parsed) for file in files if (parsed := parse_name(file.name))]
+    books = {parsed.coin: name for name, parsed in reversed(named) if parsed.stream == "orderbooks"}
     if start.is_dir() and not findings:
         # What stands between files: streams that are not there, or that no replay can take together.
-        for match in books:
+        for coin, name in sorted(books.items()):
             try:
-                load_recording(start, match[2])
+                load_recording(start, coin)
             except HypermmError as error:
-                findings.append(_whole(match[0], error))
+                findings.append(_whole(name, error))
     return findings
+
+
+def _files(start: Path) -> list[Path]:
+    """Files of a recording, those of its spans too; what was logged beside them is of no replay."""
+    if not start.is_dir():
+        return []
+    items = [file for place in folders(start) for file in sorted(place.glob("*")) if file.name.endswith(SUFFIXES)]
+    return [file for file in items if not re.fullmatch(rf"{LOG}(~\d+)?\.parquet", file.name)]
 
 
 def _whole(name: str, error: HypermmError) -> Finding:
@@ -96,8 +107,8 @@ def _whole(name: str, error: HypermmError) -> Finding:
 
 
 def _check_file(file: Path, instrument_file: str | PathLike[str] | None) -> list[Finding]:
-    match = _FILE.fullmatch(file.name)
-    if match is None:
+    named = parse_name(file.name)
+    if named is None:
         mend = "rename it, or `hypermm data convert` files of another program"
         problem = "not orderbooks_COIN, prices_COIN, trades_COIN or context_COIN with " + ", ".join(SUFFIXES)
         return [Finding(file.name, None, 0, "", file.name, problem, mend)]
@@ -106,14 +117,14 @@ def _check_file(file: Path, instrument_file: str | PathLike[str] | None) -> list
     except HypermmError as error:
         return [_whole(file.name, error)]
     try:
-        decimals: int | None = instrument_facts(match[2], instrument_file).size_decimals
+        decimals: int | None = instrument_facts(named.coin, instrument_file).size_decimals
     except UnknownCoinError:
         decimals = None
     check = _Check(table, decimals)
-    check.names(_KNOWN[match[1]], levels=match[1] == "orderbooks")
+    check.names(_KNOWN[named.stream], levels=named.stream == "orderbooks")
     check.clocks()
     check.numbers()
-    if match[1] == "orderbooks":
+    if named.stream == "orderbooks":
         check.book()
     return check.findings
 

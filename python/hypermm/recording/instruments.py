@@ -23,10 +23,10 @@ from hypermm._core import Instrument
 from hypermm.exceptions import InvalidInputError, UnknownCoinError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from os import PathLike
 
-__all__ = ["InstrumentFacts", "from_frames", "instrument_facts", "load_instruments", "to_toml"]
+__all__ = ["InstrumentFacts", "facts_beside", "from_frames", "instrument_facts", "load_instruments", "to_toml"]
 
 _PACKAGED = "instruments.toml"
 _FRAME_SOURCE = "frames/"
@@ -126,6 +126,12 @@ def instrument_facts(coin: str, path: str | PathLike[str] | None = None) -> Inst
     return known[coin]
 
 
+def facts_beside(recording: str | PathLike[str]) -> Path | None:
+    """The instruments file that a recording brings with it; None when it has none."""
+    path = Path(recording) / _PACKAGED
+    return path if path.is_file() else None
+
+
 def from_frames(folder: str | PathLike[str]) -> list[InstrumentFacts]:
     """Reads the perpetual contracts of every captured `meta` answer below `folder`.
 
@@ -181,14 +187,16 @@ def _universe(node: Any) -> Iterator[dict[str, Any]]:
             yield from _universe(value)
 
 
-def to_toml(entries: list[InstrumentFacts]) -> str:
-    """The text of an instruments file."""
-    lines = [
-        "# Facts of perpetual contracts, from the venue's public meta. Made by",
-        "#   python -m hypermm.recording.instruments --frames DIR",
-        "# which reads the entries whose source is a frame and keeps those stated by hand. The venue's smallest order",
-        "# value is 10 USD and its funding is hourly for every perpetual (venue documentation).",
-    ]
+_HEAD = """\
+# Facts of perpetual contracts, from the venue's public meta. Made by
+#   python -m hypermm.recording.instruments --frames DIR
+# which reads the entries whose source is a frame and keeps those stated by hand. The venue's smallest order
+# value is 10 USD and its funding is hourly for every perpetual (venue documentation)."""
+
+
+def to_toml(entries: Sequence[InstrumentFacts], head: str = _HEAD) -> str:
+    """The text of an instruments file, `head` being comment lines."""
+    lines = [head]
     for entry in entries:
         lines += ["", "[[instrument]]"]
         for name, value in msgspec.structs.asdict(entry).items():

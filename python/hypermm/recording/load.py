@@ -1,8 +1,9 @@
 """Reads a recording from a folder.
 
 The files are `orderbooks_COIN`, `prices_COIN`, `trades_COIN` and, where there is one, `context_COIN`, each as
-`.csv.gz`, `.csv` or `.parquet`. CSV is read with NumPy alone, so the base install can do it. Errors name file, column
-and line, the header being line 1.
+`.csv.gz`, `.csv` or `.parquet`; a recording made by `hypermm record` has them in spans (`layout`), which are read as
+one. CSV is read with NumPy alone, so the base install can do it. Errors name file, column and line, the header being
+line 1.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypermm.exceptions import RecordingError, UnknownCoinError
+from hypermm.recording.layout import SUFFIXES, folders, parse_name, stream_files
 from hypermm.recording.schema import Recording, SourceRows
-from hypermm.recording.table import SUFFIXES, Table, read_table
+from hypermm.recording.table import Table, read_tables
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -37,14 +39,8 @@ def available_coins(path: str | PathLike[str]) -> list[str]:
         RecordingError: `path` is no folder.
     """
     folder = _folder(path)
-    names = (item.name for item in folder.glob(f"{_BOOK}_*") if item.is_file())
-    coins = {
-        name.removeprefix(f"{_BOOK}_").removesuffix(suffix)
-        for name in names
-        for suffix in SUFFIXES
-        if name.endswith(suffix)
-    }
-    return sorted(coins)
+    items = (item for place in folders(folder) for item in place.glob(f"{_BOOK}_*") if item.is_file())
+    return sorted({named.coin for item in items if (named := parse_name(item.name)) is not None})
 
 
 def held_coins(path: str | PathLike[str]) -> list[str]:
@@ -62,8 +58,9 @@ def held_coins(path: str | PathLike[str]) -> list[str]:
 def load_recording(path: str | PathLike[str], coin: str) -> Recording:
     """Reads one coin's recording from a folder.
 
-    The venue sends its last prints again when one subscribes: prints with an exchange time before the first book's
-    are dropped, and so are prints whose id was seen before. Both are counted on the result.
+    The venue sends its last prints again when one subscribes: prints with an exchange time before the first book's,
+    or marked so by the recorder, are dropped, and so are prints whose id was seen before. Both are counted on the
+    result.
 
     Args:
         path: Folder that holds the files.
@@ -100,8 +97,8 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
     trades, replayed, duplicate = _trades(table, columns["book_exchange_time_ns"])
     columns |= trades
     sources["trade"] = table.source(np.flatnonzero(~(replayed | duplicate)))
-    if path_of_context := _find(folder, _CONTEXT, coin):
-        context = read_table(path_of_context)
+    if files := stream_files(folder, _CONTEXT, coin):
+        context = read_tables(files)
         columns |= _context(context)
         sources["context"] = context.source(np.arange(context.rows))
     return Recording(
@@ -125,20 +122,15 @@ def _folder(path: str | PathLike[str]) -> Path:
     return folder
 
 
-def _find(folder: Path, stream: str, coin: str) -> Path | None:
-    paths = (folder / f"{stream}_{coin}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
-
-
 def _table(folder: Path, stream: str, coin: str) -> Table:
-    path = _find(folder, stream, coin)
-    if path is None:
+    files = stream_files(folder, stream, coin)
+    if not files:
         raise RecordingError(
             field=f"{stream}_{coin}",
             value="missing file",
             expected=f"{stream}_{coin}{SUFFIXES[0]}, {SUFFIXES[1]} or {SUFFIXES[2]} in {folder}",
         )
-    return read_table(path)
+    return read_tables(files)
 
 
 def _clocks(table: Table, stream: str) -> dict[str, NDArray[np.int64]]:
@@ -235,7 +227,11 @@ def _trades(
     else:
         columns["trade_aggressor"] = np.where(table.choice("side", ("buy", "sell")) == 0, 1, -1).astype(np.int8)
     columns["trade_id"] = table.identifiers("trade_id")
-    replayed = columns["trade_exchange_time_ns"] < book_exchange_time_ns[0]
+    if "is_history" in table.columns:
+        # The recorder saw the subscription: it knows which prints came with it.
+        replayed = table.numbers("is_history") != 0.0
+    else:
+        replayed = columns["trade_exchange_time_ns"] < book_exchange_time_ns[0]
     unique = np.zeros(table.rows, bool)
     unique[np.unique(columns["trade_id"], return_index=True)[1]] = True
     # A duplicate of a replayed print is counted as replayed, once.

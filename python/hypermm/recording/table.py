@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypermm.exceptions import MissingDependencyError, RecordingError
+from hypermm.exceptions import RecordingError
 from hypermm.recording.schema import SourceRows
+from hypermm.recording.write import arrow_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "Table", "read_table"]
-
-SUFFIXES = (".csv.gz", ".csv", ".parquet")
+__all__ = ["Table", "read_table", "read_tables"]
 
 # Columns that hold words or integers beyond 2^53; all others are floats.
 _TEXT = ("side",)
@@ -141,7 +141,22 @@ def read_table(path: Path) -> Table:
         RecordingError: The file is damaged, or a cell is not what its column holds.
         MissingDependencyError: A Parquet file, and pyarrow is not installed.
     """
-    return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    return _read_parquet([path]) if path.suffix == ".parquet" else _read_csv(path)
+
+
+def read_tables(paths: Sequence[Path]) -> Table:
+    """Reads the files of one stream as one table, in the order given. Rows are counted through all of them.
+
+    Raises:
+        RecordingError: A file is damaged, or one of several is not Parquet.
+        MissingDependencyError: A Parquet file, and pyarrow is not installed.
+    """
+    if len(paths) == 1:
+        return read_table(paths[0])
+    for path in paths:
+        if path.suffix != ".parquet":
+            raise RecordingError(field=path.name, value=f"one of {len(paths)} files", expected="Parquet in every span")
+    return _read_parquet(paths)
 
 
 def _read_csv(path: Path) -> Table:
@@ -200,22 +215,22 @@ def _reads_as(cell: str, kind: str) -> bool:
     return kind == "f8" or -(2**63) <= number < 2**63
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(paths: Sequence[Path]) -> Table:
+    arrow, parquet = arrow_modules()
+    tables = []
+    for path in paths:
+        try:
+            tables.append(parquet.read_table(path))
+        except (OSError, arrow.ArrowException) as error:
+            raise RecordingError(
+                field=path.name, value=type(error).__name__, expected="a Parquet file", hint=str(error)
+            ) from error
+    path = paths[0] if len(paths) == 1 else paths[0].parent.parent / paths[0].name
     try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependencyError(
-            field="pyarrow",
-            value="not installed",
-            expected="pyarrow to read Parquet",
-            hint='pip install "hypermm[cli]"',
-        ) from error
-    try:
-        table = parquet.read_table(path)
-    except (OSError, arrow.ArrowException) as error:
+        table = arrow.concat_tables(tables, promote_options="default")
+    except arrow.ArrowException as error:
         raise RecordingError(
-            field=path.name, value=type(error).__name__, expected="a Parquet file", hint=str(error)
+            field=path.name, value=f"{len(paths)} files", expected="columns of one type in all", hint=str(error)
         ) from error
     columns = {}
     for name in table.column_names:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypermm.exceptions import MissingDependencyError
+from hypermm.recording.layout import whole_name
 from hypermm.recording.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
     from hypermm.recording.schema import Recording
 
-__all__ = ["write_columns", "write_recording"]
+__all__ = ["arrow_modules", "write_columns", "write_recording"]
 
 
 def write_recording(recording: Recording, path: str | PathLike[str]) -> list[Path]:
@@ -68,14 +70,14 @@ def write_recording(recording: Recording, path: str | PathLike[str]) -> list[Pat
         streams["context"] = {"time_ns": recording.context_time_ns} | {name: getattr(recording, name) for name in names}
     written = []
     for stream, columns in streams.items():
-        target = folder / f"{stream}_{recording.coin}.parquet"
+        target = folder / whole_name(stream, recording.coin)
         write_columns(target, columns)
         written.append(target)
     return written
 
 
-def write_columns(path: Path, columns: dict[str, Any]) -> None:
-    """Writes arrays of one length as a Parquet file (zstd), whole or not at all.
+def arrow_modules() -> tuple[Any, Any]:
+    """Pyarrow and its Parquet module.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -87,9 +89,19 @@ def write_columns(path: Path, columns: dict[str, Any]) -> None:
         raise MissingDependencyError(
             field="pyarrow",
             value="not installed",
-            expected="pyarrow to write Parquet",
+            expected="pyarrow for Parquet",
             hint='pip install "hypermm[cli]"',
         ) from error
+    return arrow, parquet
+
+
+def write_columns(path: Path, columns: Mapping[str, Any]) -> None:
+    """Writes columns of one length as a Parquet file (zstd), whole or not at all.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
+    arrow, parquet = arrow_modules()
     table = arrow.table({name: arrow.array(values) for name, values in columns.items()})
     with whole_file(path) as part:
         parquet.write_table(table, part, compression="zstd")

@@ -270,7 +270,7 @@ def info_request(kind: str, **fields: Any) -> Action:
     return {"type": kind} | {name: value for name, value in fields.items() if value is not None}
 
 
-def post(request_id: int, kind: str, payload: Action) -> bytes:
+def post(request_id: int, kind: str, payload: Action | msgspec.Raw) -> bytes:
     """A frame that carries a request, "info" or "action"; the answer has the same id."""
     return msgspec.json.encode({"method": "post", "id": request_id, "request": {"type": kind, "payload": payload}})
 

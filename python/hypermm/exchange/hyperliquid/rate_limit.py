@@ -21,6 +21,7 @@ __all__ = ["AddressBudget", "IpWeight", "SlidingWindow", "SocketLimits", "exchan
 
 NS_PER_S = 1_000_000_000
 MINUTE_NS = 60 * NS_PER_S
+FIRST_PAUSE_NS = 5 * NS_PER_S
 
 _LIGHT = frozenset(
     {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
@@ -114,6 +115,17 @@ class IpWeight:
             raise InvalidInputError(field="reserve", value=reserve, expected=f"0 to {limit - 1}")
         self._window = SlidingWindow(limit)
         self._reserve = reserve
+        self._paused_until_ns = 0
+        self._refused = 0
+
+    def refused(self, now_ns: int) -> None:
+        """The venue said 429, whatever was counted here: a pause for all but urgent requests, twice as long each time.
+
+        It tells no time to wait; its own window is a minute.
+        """
+        pause_ns = min(MINUTE_NS, FIRST_PAUSE_NS << min(self._refused, 8))
+        self._refused += 1
+        self._paused_until_ns = max(self._paused_until_ns, now_ns + pause_ns)
 
     def left(self, now_ns: int) -> int:
         """Weight left now, the reserve included."""
@@ -121,8 +133,10 @@ class IpWeight:
 
     def try_spend(self, now_ns: int, weight: int, *, urgent: bool = False) -> bool:
         """Books a request if it fits; only urgent ones may use the reserve."""
-        if not urgent and weight > self._window.left(now_ns) - self._reserve:
+        if not urgent and (now_ns < self._paused_until_ns or weight > self._window.left(now_ns) - self._reserve):
             return False
+        if self._refused and now_ns >= self._paused_until_ns + MINUTE_NS:
+            self._refused = 0
         return self._window.try_spend(now_ns, weight)
 
     def charge_rows(self, now_ns: int, kind: str, rows: int) -> None:
@@ -131,7 +145,8 @@ class IpWeight:
 
     def free_at_ns(self, now_ns: int, weight: int, *, urgent: bool = False) -> int | None:
         """First time at which the request fits; None when it never does."""
-        return self._window.free_at_ns(now_ns, weight + (0 if urgent else self._reserve))
+        at_ns = self._window.free_at_ns(now_ns, weight + (0 if urgent else self._reserve))
+        return at_ns if urgent or at_ns is None else max(at_ns, self._paused_until_ns)
 
 
 class AddressBudget:

@@ -200,6 +200,11 @@ class Session:
         self._blocked_ns = self._limits.messages.free_at_ns(now_ns, 1) if self._outgoing else None
         return frames
 
+    @property
+    def has_outgoing(self) -> bool:
+        """True when `take_outgoing` may have something, now or later."""
+        return bool(self._outgoing)
+
     def _send(self, frame: bytes) -> None:
         self._outgoing.append(frame)
 
@@ -294,8 +299,12 @@ class Session:
 
     # --- posts --------------------------------------------------------------------------------------------------
 
-    def send_action(self, now_ns: int, envelope: encode.Action) -> int:
+    def send_action(self, now_ns: int, envelope: encode.Action | msgspec.Raw) -> int:
         """Sends a signed action.
+
+        Args:
+            now_ns: The clock, ns.
+            envelope: As `encode.envelope` or `Signer.request` makes it.
 
         Returns:
             Its id, which `ActionAnswered`, `ActionLost` or `Disconnected` will name.
@@ -310,7 +319,7 @@ class Session:
             raise InvalidInputError(field="posts", value=len(self._posts), expected=f"below {limit}", hint="use HTTP")
         return self._post(now_ns, "action", envelope, None)
 
-    def _post(self, now_ns: int, kind: str, payload: encode.Action, query: Query | None) -> int:
+    def _post(self, now_ns: int, kind: str, payload: encode.Action | msgspec.Raw, query: Query | None) -> int:
         number = self._next_id
         self._next_id += 1
         self._posts[number] = _Post(query, now_ns + ANSWER_WITHIN_NS)
@@ -345,18 +354,19 @@ class Session:
         Raises:
             WireError: It cannot be read; the query stays open.
         """
-        numbers = [number for number, post in self._posts.items() if post.query == query]
-        if not numbers:
+        if query not in self.open_queries:
             return []
         value = read_info(query.kind, body)
-        for number in numbers:
+        for number in [number for number, post in self._posts.items() if post.query == query]:
             del self._posts[number]
+        self._later = [(at_ns, later) for at_ns, later in self._later if later != query]
         return self._answered(now_ns, query, value)
 
     @property
     def open_queries(self) -> list[Query]:
-        """Queries without an answer yet."""
-        return [post.query for post in self._posts.values() if post.query is not None]
+        """Queries without an answer yet, those that wait to be asked again included."""
+        asked = [post.query for post in self._posts.values() if post.query is not None]
+        return asked + [query for _, query in self._later]
 
     def _ask(self, now_ns: int, queries: Sequence[Query], delay_ns: int = 0) -> None:
         for query in queries:
