@@ -36,6 +36,8 @@ __all__ = [
     "Instrument",
     "InventoryRisk",
     "Level",
+    "LoopbackCoin",
+    "LoopbackVenue",
     "MarketPreset",
     "NonceCounter",
     "OpenOrder",
@@ -45,6 +47,20 @@ __all__ = [
     "QuoteStatus",
     "Side",
     "Signer",
+    "VenueAccount",
+    "VenueAnswer",
+    "VenueBest",
+    "VenueBlock",
+    "VenueContext",
+    "VenueFill",
+    "VenueFunding",
+    "VenueLiquidation",
+    "VenueOrder",
+    "VenuePosition",
+    "VenueRequests",
+    "VenueResult",
+    "VenueSettlement",
+    "VenueTrade",
     "_Empty",
     "_panic",
     "_quote_in_rust",
@@ -1665,6 +1681,817 @@ class MarketPreset:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __getnewargs__(self) -> tuple[str]: ...
+
+@final
+class LoopbackCoin:
+    """A contract of a `LoopbackVenue` with whatever makes its market; frozen.
+
+    Args:
+        instrument: The contract; its coin is the venue's symbol, ``dex:COIN`` on a builder's dex.
+        asset_id: The venue's number of it, as in ``asset=110000`` at the end of a refusal.
+        preset: Name of a `MarketPreset` whose agents trade it.
+        recording: A recording (any object or mapping with its columns) that plays instead: its books are the orders of
+            one account, its prints those of another. Its first event is at the venue's start; after its last one the
+            book stays as it is.
+        dex: The builder's dex it belongs to; "" is the venue's own. Each dex is a clearinghouse of its own.
+        deployer_fee_scale: What the builder adds to fees, 0 to 10; 0 on the venue's own contracts.
+        growth_mode: Fees, rebates and the volume that counts are a tenth.
+        margin_mode: "cross"; "no_cross": isolated, margin may be taken out; "strict_isolated": it may not.
+        funding_multiplier: Factor on the rate, 0 to 10.
+        impact_notional_usd: What an impact price executes: 20,000 USD for BTC and ETH, 6,000 for others.
+
+    Raises:
+        InvalidInputError: Both or neither of preset and recording, or a number out of range.
+    """
+
+    def __new__(
+        cls,
+        instrument: Instrument,
+        asset_id: SupportsIndex,
+        *,
+        preset: str | None = None,
+        recording: Any = None,
+        dex: str = "",
+        deployer_fee_scale: _Number = 0.0,
+        growth_mode: bool = False,
+        margin_mode: Literal["cross", "no_cross", "strict_isolated"] = "cross",
+        funding_multiplier: _Number = 1.0,
+        impact_notional_usd: _Number = 6_000.0,
+    ) -> LoopbackCoin: ...
+    @property
+    def instrument(self) -> Instrument:
+        """The contract."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def asset_id(self) -> int:
+        """The venue's number of it."""
+
+    @property
+    def dex(self) -> str:
+        """Dex it belongs to."""
+
+    @property
+    def deployer_fee_scale(self) -> float:
+        """What the builder adds to fees."""
+
+    @property
+    def growth_mode(self) -> bool:
+        """Fees and volume count a tenth."""
+
+    @property
+    def margin_mode(self) -> str:
+        """Margin mode."""
+
+    @property
+    def funding_multiplier(self) -> float:
+        """Factor on the funding rate."""
+
+@final
+class VenueBlock:
+    """The end of a block: what it did was reported before it, answers included; frozen."""
+
+    @property
+    def height(self) -> int:
+        """Counted from 0."""
+
+    @property
+    def time_ns(self) -> int:
+        """Its time, ns: that of everything in it."""
+
+@final
+class VenueResult:
+    """What became of one item of a request; frozen."""
+
+    @property
+    def kind(self) -> Literal["resting", "filled", "done", "refused"]:
+        """FILLED says something traded on arrival; the rest of a good-till-canceled order rests. Cancels are DONE."""
+
+    @property
+    def order_id(self) -> int | None:
+        """The venue's number of the order, where one was used up; the new one of a modify."""
+
+    @property
+    def client_order_id(self) -> str | None:
+        """The account's own name for it."""
+
+    @property
+    def size(self) -> str | None:
+        """What traded, when FILLED."""
+
+    @property
+    def average_price(self) -> str | None:
+        """Mean price of it, when FILLED."""
+
+    @property
+    def text(self) -> str | None:
+        """The venue's words, the suffix `` asset=N`` included where the venue has one, when REFUSED."""
+
+@final
+class VenueAnswer:
+    """The answer to a request; frozen."""
+
+    @property
+    def request_id(self) -> int:
+        """Which."""
+
+    @property
+    def account(self) -> int:
+        """Whose."""
+
+    @property
+    def time_ns(self) -> int:
+        """When it leaves the venue for the account, ns: the block's time and the latency set."""
+
+    @property
+    def refusal(self) -> str | None:
+        """The venue's words where the whole action was refused; then nothing of it was carried out."""
+
+    @property
+    def results(self) -> tuple[VenueResult, ...]:
+        """One for each item, in their order; none where the whole action was refused.
+
+        An order action whose numbers cannot be read as an order is refused with a single one for all of it.
+        """
+
+@final
+class VenueOrder:
+    """An order, as it stood when this was made; frozen. As an event it is a change of the order's status."""
+
+    @property
+    def account(self) -> int:
+        """Whose."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def side(self) -> Side:
+        """Side."""
+
+    @property
+    def price(self) -> str:
+        """Limit price."""
+
+    @property
+    def size(self) -> str:
+        """What is left of it; what was left unfilled when it died."""
+
+    @property
+    def original_size(self) -> str:
+        """As sent."""
+
+    @property
+    def order_id(self) -> int:
+        """The venue's number: one counter over all contracts."""
+
+    @property
+    def client_order_id(self) -> str | None:
+        """The account's own name: "0x" and 32 hex digits, lower case."""
+
+    @property
+    def time_in_force(self) -> Literal["post_only", "good_till_canceled", "immediate_or_cancel"]:
+        """How long it lives."""
+
+    @property
+    def reduce_only(self) -> bool:
+        """It may only bring the position nearer to 0."""
+
+    @property
+    def placed_ns(self) -> int:
+        """When it was placed, ns."""
+
+    @property
+    def status(self) -> str:
+        """The venue's name of its status, such as "open", "canceled", "badAloPxRejected"."""
+
+    @property
+    def status_ns(self) -> int:
+        """Since when, ns."""
+
+@final
+class VenueTrade:
+    """A trade, as everybody sees it; frozen."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def price(self) -> str:
+        """Price of the resting order."""
+
+    @property
+    def size(self) -> str:
+        """Contracts."""
+
+    @property
+    def aggressor(self) -> Side:
+        """Side of the taker."""
+
+    @property
+    def buyer(self) -> int:
+        """Account that bought."""
+
+    @property
+    def seller(self) -> int:
+        """Account that sold."""
+
+    @property
+    def trade_id(self) -> int:
+        """50 bits made of the two order numbers: unique only together with time and coin."""
+
+    @property
+    def transaction(self) -> str:
+        """All trades of one taker order share it: "0x" and 64 hex digits."""
+
+@final
+class VenueFill:
+    """One side of a trade of an account from `LoopbackVenue.open_account`; frozen."""
+
+    @property
+    def account(self) -> int:
+        """Whose."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def price(self) -> str:
+        """Price."""
+
+    @property
+    def size(self) -> str:
+        """Contracts."""
+
+    @property
+    def side(self) -> Side:
+        """What the account did."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns."""
+
+    @property
+    def start_position(self) -> str:
+        """Position before it, + = long."""
+
+    @property
+    def direction(self) -> str:
+        """The venue's words for what it did to the position, such as "Open Long" or "Short > Long"."""
+
+    @property
+    def closed_pnl(self) -> str:
+        """Profit of the part that closed, before fees."""
+
+    @property
+    def transaction(self) -> str:
+        """As in the trade; zeros where the backstop took over."""
+
+    @property
+    def order_id(self) -> int:
+        """The venue's number of the order."""
+
+    @property
+    def client_order_id(self) -> str | None:
+        """The account's own name for it."""
+
+    @property
+    def crossed(self) -> bool:
+        """The account was the taker."""
+
+    @property
+    def fee(self) -> str:
+        """Fee in the dex's collateral, negative = rebate."""
+
+    @property
+    def trade_id(self) -> int:
+        """As in the trade."""
+
+    @property
+    def liquidation(self) -> tuple[int, str, Literal["market", "backstop"]] | None:
+        """Of a liquidation, of either side: the liquidated account, the mark, the method."""
+
+@final
+class VenueFunding:
+    """A funding payment of an account from `LoopbackVenue.open_account`; frozen."""
+
+    @property
+    def account(self) -> int:
+        """Whose."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns: the first block after the hour."""
+
+    @property
+    def amount(self) -> str:
+        """What the account got; negative = it paid."""
+
+    @property
+    def position(self) -> str:
+        """What it was paid on, + = long."""
+
+    @property
+    def rate(self) -> str:
+        """Rate of the hour."""
+
+@final
+class VenueSettlement:
+    """An hour's funding of a contract; frozen."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns."""
+
+    @property
+    def rate(self) -> str:
+        """Rate of the hour that was charged."""
+
+    @property
+    def premium(self) -> str:
+        """Average premium of the hour, in terms of 8 h."""
+
+@final
+class VenueLiquidation:
+    """An account went into liquidation; frozen."""
+
+    @property
+    def account(self) -> int:
+        """Whose."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns."""
+
+    @property
+    def coin(self) -> str | None:
+        """The isolated position; None: all cross positions of the dex."""
+
+    @property
+    def dex(self) -> str:
+        """The dex."""
+
+    @property
+    def notional(self) -> str:
+        """Value of the positions concerned at the mark."""
+
+    @property
+    def account_value(self) -> str:
+        """Margin left behind them."""
+
+@final
+class VenueBest:
+    """Best bid and ask after a block that changed them; frozen. Price, size, number of orders; None: nothing there."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def time_ns(self) -> int:
+        """Block time, ns."""
+
+    @property
+    def bid(self) -> tuple[str, str, int] | None:
+        """Best bid."""
+
+    @property
+    def ask(self) -> tuple[str, str, int] | None:
+        """Best ask."""
+
+@final
+class VenueContext:
+    """What a contract stands at; frozen."""
+
+    @property
+    def mark_price(self) -> str:
+        """Mark."""
+
+    @property
+    def oracle_price(self) -> str:
+        """Oracle."""
+
+    @property
+    def mid_price(self) -> str | None:
+        """Middle of best bid and ask; None without one of them."""
+
+    @property
+    def impact_prices(self) -> tuple[str, str] | None:
+        """Average prices at which the impact notional would sell and buy; None where the book does not hold it."""
+
+    @property
+    def premium(self) -> str | None:
+        """Premium of the impact prices over the oracle now; None without them."""
+
+    @property
+    def funding_rate(self) -> str:
+        """Rate the present hour would pay by what it has sampled so far, per hour, + = longs pay."""
+
+    @property
+    def open_interest(self) -> str:
+        """Contracts."""
+
+    @property
+    def previous_day_price(self) -> str:
+        """Mark of 24 h ago, or of the start."""
+
+    @property
+    def day_notional_volume(self) -> str:
+        """Traded in the last 24 h, to the hour, USD."""
+
+    @property
+    def day_base_volume(self) -> str:
+        """The same, contracts."""
+
+@final
+class VenuePosition:
+    """An account in one contract; frozen."""
+
+    @property
+    def coin(self) -> str:
+        """Venue symbol."""
+
+    @property
+    def size(self) -> str:
+        """+ = long; "0.0" when flat."""
+
+    @property
+    def leverage(self) -> int:
+        """Leverage set."""
+
+    @property
+    def is_cross(self) -> bool:
+        """Backed by all money of the dex."""
+
+    @property
+    def raw_usd(self) -> str:
+        """Isolated: margin moved in less what the position cost; "0.0" for cross."""
+
+    @property
+    def entry_price(self) -> str | None:
+        """Average entry; None when flat."""
+
+    @property
+    def value(self) -> str:
+        """Size at the mark, without sign."""
+
+    @property
+    def unrealized_pnl(self) -> str:
+        """Profit of what is open, at the mark."""
+
+    @property
+    def return_on_equity(self) -> str:
+        """That over entry notional / leverage."""
+
+    @property
+    def liquidation_price(self) -> str | None:
+        """Mark at which it would be liquidated; None where no positive price does it."""
+
+    @property
+    def margin_used(self) -> str:
+        """Margin behind it."""
+
+    @property
+    def max_leverage(self) -> int:
+        """Largest leverage at this value."""
+
+    @property
+    def funding_all_time(self) -> str:
+        """Funding paid on this contract, negative = received."""
+
+    @property
+    def funding_since_open(self) -> str:
+        """Since the position was opened."""
+
+    @property
+    def funding_since_change(self) -> str:
+        """Since its last fill."""
+
+@final
+class VenueAccount:
+    """An account's money on one dex, at the mark; frozen."""
+
+    @property
+    def account_value(self) -> str:
+        """Cross value and isolated positions with their margin."""
+
+    @property
+    def notional(self) -> str:
+        """Value of all positions, without signs."""
+
+    @property
+    def raw_usd(self) -> str:
+        """Account value less positions at the mark, with signs."""
+
+    @property
+    def margin_used(self) -> str:
+        """Margin behind all positions."""
+
+    @property
+    def cross_account_value(self) -> str:
+        """Account value without isolated positions."""
+
+    @property
+    def cross_notional(self) -> str:
+        """Value of cross positions."""
+
+    @property
+    def cross_raw_usd(self) -> str:
+        """Cross account value less cross positions at the mark."""
+
+    @property
+    def cross_margin_used(self) -> str:
+        """Initial margin of cross positions."""
+
+    @property
+    def cross_maintenance_margin(self) -> str:
+        """Maintenance margin of cross positions."""
+
+    @property
+    def withdrawable(self) -> str:
+        """What may be taken out."""
+
+@final
+class VenueRequests:
+    """An account's budget of requests, over all dexes; frozen."""
+
+    @property
+    def volume(self) -> str:
+        """Volume that counts, USD."""
+
+    @property
+    def used(self) -> int:
+        """Requests so far."""
+
+    @property
+    def cap(self) -> int:
+        """Requests allowed so far."""
+
+    @property
+    def open_orders(self) -> int:
+        """Open orders."""
+
+    @property
+    def open_orders_cap(self) -> int:
+        """Open orders allowed."""
+
+    @property
+    def scheduled_cancel_ns(self) -> int | None:
+        """When the dead-man switch fires, ns."""
+
+_VenueOrderRequest: TypeAlias = tuple[str, Side, str, str, str, bool, str | None]
+_VenueEvent: TypeAlias = (
+    VenueAnswer
+    | VenueTrade
+    | VenueFill
+    | VenueOrder
+    | VenueFunding
+    | VenueSettlement
+    | VenueLiquidation
+    | VenueBest
+    | VenueBlock
+)
+_VenueLevel: TypeAlias = tuple[str, str, int]
+
+@final
+class LoopbackVenue:
+    """A venue of several contracts with a background market, stepped by the caller's clock; no I/O, no clock.
+
+    Time: `advance` runs every block up to a time; a request reaches the mempool `order_latency_ns` after its time, is
+    held there by its class, and is executed by the first block at or after that. Orders of a block go first where
+    nothing in their batch can take, then cancels, then batches that can take. What is asked between two blocks shows
+    the state at the end of the last one: who wants every block's book steps with ``advance(venue.next_block_ns)``.
+
+    Numbers go out as the venue writes them: exact decimals with at least one decimal place ("83767.0"). Prices and
+    sizes of orders come in as decimal text without exponent ("83767", "0.0010"). Accounts are small integers: those of
+    the background and the backstop too, which appear as counterparties only. An order is meant by its number (int) or
+    by the account's own name for it ("0x" and 32 hex digits).
+
+    Checked here: prices, sizes, margin, quotas, expiry. Not here: signatures, nonces, addresses, the largest batch,
+    empty batches (refused as input), triggers.
+
+    Args:
+        coins: Contracts, at least one; the symbols differ.
+        seed: Block times and all of the background follow from it.
+        start_ns: Time of block 0, ns.
+        order_latency_ns: From `time_ns` of a request to the mempool.
+        answer_latency_ns: From the block to the answer.
+        taking_hold_ns: How long the mempool holds batches that can take.
+        slow_cancel_hold_ns: How long it holds cancels that are not fast.
+        initial_requests: Requests of an account that has traded nothing.
+        schedule_cancel_volume_usd: Lifetime volume before the dead-man switch may be set.
+        first_order_id: Number of the first order; those of the venue are beyond 2^32.
+
+    Raises:
+        InvalidInputError: An argument out of range, or two coins of one symbol.
+    """
+
+    def __new__(
+        cls,
+        coins: Sequence[LoopbackCoin],
+        *,
+        seed: SupportsIndex = 0,
+        start_ns: _Time = 0,
+        order_latency_ns: _Time = 0,
+        answer_latency_ns: _Time = 0,
+        taking_hold_ns: _Time = 300_000_000,  # noqa: PYI054 - the default itself says more than three dots
+        slow_cancel_hold_ns: _Time = 300_000_000,  # noqa: PYI054 - the default itself says more than three dots
+        initial_requests: SupportsIndex = 10_000,
+        schedule_cancel_volume_usd: _Number = 1e6,
+        first_order_id: SupportsIndex = 560_000_000_000,  # noqa: PYI054 - the default itself says more than three dots
+    ) -> LoopbackVenue: ...
+    @property
+    def coins(self) -> tuple[LoopbackCoin, ...]:
+        """The contracts, in their order."""
+
+    @property
+    def next_block_ns(self) -> int:
+        """Time of the block to come, ns."""
+
+    @property
+    def height(self) -> int:
+        """Blocks so far."""
+
+    def open_account(
+        self,
+        deposits: Mapping[str, _Number],
+        *,
+        taker_fee_bps: _Number = 4.5,
+        maker_fee_bps: _Number = 1.5,
+        volume_usd: _Number = 0.0,
+    ) -> int:
+        """A new account.
+
+        Args:
+            deposits: USD by dex; "" is the venue's own. A dex not named has none.
+            taker_fee_bps: Before a contract's scale.
+            maker_fee_bps: The same; negative = rebate.
+            volume_usd: What it has traded before: it counts for limits.
+
+        Returns:
+            Its number.
+        """
+
+    def place(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        orders: Sequence[_VenueOrderRequest],
+        *,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Sends a batch of orders.
+
+        Args:
+            account: Whose.
+            time_ns: When it is sent; not before the last block.
+            orders: Each (coin, side, price, size, time in force, reduce only, client order id or None); the time in
+                force is "post_only", "good_till_canceled" or "immediate_or_cancel".
+            expires_after_ns: A block after this time refuses it.
+
+        Returns:
+            Number of the request, that of its `VenueAnswer`.
+
+        Raises:
+            InvalidInputError: No order, an unknown coin or account, a price or size that is not a decimal. What can be
+                read but not traded is the venue's to refuse.
+            TimeOrderError: A time before the last block.
+        """
+
+    def cancel(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        cancels: Sequence[tuple[str, int | str]],
+        *,
+        fast: bool = False,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Sends a batch of cancels, each (coin, order); otherwise as `place`."""
+
+    def modify(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        modifies: Sequence[tuple[int | str, _VenueOrderRequest]],
+        *,
+        always_place: bool = False,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Sends a batch of modifies, each (order, new order); otherwise as `place`.
+
+        The old order is canceled, the new one has a new number.
+        """
+
+    def schedule_cancel(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        cancel_ns: _Time | None,
+        *,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Sets the dead-man switch, or takes it back (None); otherwise as `place`."""
+
+    def update_leverage(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        coin: str,
+        *,
+        is_cross: bool,
+        leverage: SupportsIndex,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Sets leverage and margin mode; otherwise as `place`."""
+
+    def update_isolated_margin(
+        self,
+        account: SupportsIndex,
+        time_ns: _Time,
+        coin: str,
+        amount_micros: SupportsIndex,
+        *,
+        expires_after_ns: _Time | None = None,
+    ) -> int:
+        """Moves margin into (+) or out of an isolated position, 1e-6 USD; otherwise as `place`."""
+
+    def noop(self, account: SupportsIndex, time_ns: _Time, *, expires_after_ns: _Time | None = None) -> int:
+        """Does nothing but count as a request; otherwise as `place`."""
+
+    def advance(self, until_ns: _Time) -> list[_VenueEvent]:
+        """Runs every block up to and including `until_ns`.
+
+        Returns:
+            What happened, in order: block by block what it executed, the answers, the best prices that changed, the
+            block. Stepping in one go or in small steps gives the same events. Order changes, fills and payments are
+            those of accounts opened here; trades are all.
+        """
+
+    def book(
+        self,
+        coin: str,
+        levels: SupportsIndex = 20,
+        *,
+        significant_figures: SupportsIndex | None = None,
+        mantissa: SupportsIndex | None = None,
+    ) -> tuple[list[_VenueLevel], list[_VenueLevel]]:
+        """Bids and asks, best first: price, size, number of orders.
+
+        Args:
+            coin: Venue symbol.
+            levels: At most so many a side.
+            significant_figures: 2 to 5: prices are rounded outward to so many.
+            mantissa: 1, 2 or 5, with 5 figures: the last figure is a multiple of it.
+        """
+
+    def best(self, coin: str) -> tuple[_VenueLevel | None, _VenueLevel | None]:
+        """Best bid and ask: price, size, number of orders; None: nothing there."""
+
+    def context(self, coin: str) -> VenueContext:
+        """What a contract stands at."""
+
+    def last_trade(self, coin: str) -> str | None:
+        """Price of the last trade."""
+
+    def open_orders(self, account: SupportsIndex) -> list[VenueOrder]:
+        """Open orders on all dexes, newest first."""
+
+    def order_status(self, account: SupportsIndex, order: int | str) -> VenueOrder | None:
+        """An order of the account, dead ones included as far back as 2,000 orders; None: unknown."""
+
+    def order_history(self, account: SupportsIndex) -> list[VenueOrder]:
+        """The newest 2,000 orders, newest first."""
+
+    def position(self, account: SupportsIndex, coin: str) -> VenuePosition:
+        """The account in one contract, flat or not."""
+
+    def positions(self, account: SupportsIndex, dex: str = "") -> list[VenuePosition]:
+        """What it holds on one dex."""
+
+    def account(self, account: SupportsIndex, dex: str = "") -> VenueAccount:
+        """Its money on one dex."""
+
+    def requests(self, account: SupportsIndex) -> VenueRequests:
+        """Its budget of requests."""
 
 def matching_session(
     preset: str,

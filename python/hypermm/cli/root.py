@@ -13,6 +13,7 @@ from hypermm.cli.backtest import backtest
 from hypermm.cli.config import config
 from hypermm.cli.data import data
 from hypermm.cli.demo import demo
+from hypermm.cli.exchange import exchange
 from hypermm.cli.features import features
 from hypermm.cli.instruments import instruments
 from hypermm.cli.record import record
@@ -37,7 +38,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, config, features, record, recording, data, instruments):
+for command in (backtest, demo, scenario, exchange, config, features, record, recording, data, instruments):
     cli.add_command(command)
 
 

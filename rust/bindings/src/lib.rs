@@ -14,6 +14,7 @@ mod event;
 mod features;
 mod input;
 mod instrument;
+mod loopback;
 mod preset;
 mod pricing;
 mod progress;
@@ -51,6 +52,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
     module.add_class::<preset::PyMarketPreset>()?;
     module.add_function(wrap_pyfunction!(session::matching_session, module)?)?;
+    loopback::register(module)?;
     module.add_function(wrap_pyfunction!(scenario::run_scenario, module)?)?;
     module.add_class::<features::PyFeature>()?;
     module.add_class::<features::PyFeatureMatrix>()?;

@@ -1,0 +1,156 @@
+"""What the loopback exchange is started with: accounts, their agents, limits."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hypermm.exceptions import InvalidConfigError
+from hypermm.exchange.loopback.limits import Limits
+
+__all__ = ["AccountSettings", "AgentSettings", "ExchangeSettings", "load_accounts", "parse_account", "parse_agent"]
+
+Address: TypeAlias = Annotated[str, Meta(pattern="^0x[0-9a-f]{40}$")]
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_AGENT_LIFE_MS = 90 * 86_400_000
+
+
+class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A key that may sign for an account, but not withdraw.
+
+    Attributes:
+        address: Its address, lowercase.
+        name: Its name; "" for the one agent without.
+        valid_until_ms: Last moment it may sign, ms since 1970; None is 90 days after the start.
+    """
+
+    address: Address
+    name: str = ""
+    valid_until_ms: Annotated[int, Meta(ge=0)] | None = None
+
+    def expires_ms(self, start_ms: int) -> int:
+        """`valid_until_ms`, or what the venue gives."""
+        return start_ms + _AGENT_LIFE_MS if self.valid_until_ms is None else self.valid_until_ms
+
+
+class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An account.
+
+    Attributes:
+        address: Its address, lowercase.
+        deposit_usd: Its money at the start on each dex, USD; 0 is an account that cannot act.
+        volume_usd: What it has traded before; it counts for limits.
+        agents: Who may sign for it beside its own key.
+    """
+
+    address: Address
+    deposit_usd: Annotated[float, Meta(ge=0, le=1e9)] = 10_000.0
+    volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
+    agents: tuple[AgentSettings, ...] = ()
+
+
+class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything the exchange is started with.
+
+    Attributes:
+        accounts: The accounts there are.
+        is_mainnet: Signatures are those of mainnet; else of testnet, as the official client makes for any address but
+            mainnet's.
+        seed: Seed of every draw.
+        limits: What one address of the internet may do.
+        latency_ms: To the venue, and back from it, beside what the block takes.
+        initial_requests: Actions of an account that has traded nothing.
+        schedule_cancel_volume_usd: Volume before the dead-man switch may be set.
+    """
+
+    accounts: tuple[AccountSettings, ...] = ()
+    is_mainnet: bool = False
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    limits: Limits = Limits()
+    latency_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    initial_requests: Annotated[int, Meta(ge=0, le=10**12)] = 10_000
+    schedule_cancel_volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 1e6
+
+
+def _address(text: str, field: str) -> str:
+    address = text.strip().lower()
+    if not _ADDRESS.fullmatch(address):
+        raise InvalidConfigError(field=field, value=text, expected="an address: 0x and 40 hexadecimal digits")
+    return address
+
+
+def parse_account(text: str) -> AccountSettings:
+    """Reads ADDRESS:DEPOSIT, or ADDRESS alone.
+
+    Raises:
+        InvalidConfigError: It is neither.
+    """
+    address, colon, deposit = text.partition(":")
+    row: dict[str, Any] = {"address": _address(address, "--account")}
+    if colon:
+        try:
+            row["deposit_usd"] = float(deposit)
+            return msgspec.convert(row, AccountSettings)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise InvalidConfigError(
+                field="--account", value=text, expected="a deposit of 0 to 1e9 USD after the colon"
+            ) from error
+    return msgspec.convert(row, AccountSettings)
+
+
+def parse_agent(text: str) -> tuple[str, AgentSettings]:
+    """Reads AGENT=MASTER or AGENT=MASTER@YYYY-MM-DD, the day it expires; gives master and agent.
+
+    Raises:
+        InvalidConfigError: It is neither.
+    """
+    agent, equals, rest = text.partition("=")
+    master, at, day = rest.partition("@")
+    if not equals:
+        raise InvalidConfigError(field="--agent", value=text, expected="AGENT=MASTER, two addresses")
+    until: int | None = None
+    if at:
+        try:
+            until = round(dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp() * 1000)
+        except ValueError as error:
+            raise InvalidConfigError(field="--agent", value=day, expected="a day, YYYY-MM-DD, after the @") from error
+    settings = AgentSettings(address=_address(agent, "--agent"), name="cli", valid_until_ms=until)
+    return _address(master, "--agent"), settings
+
+
+def load_accounts(path: Path) -> tuple[AccountSettings, ...]:
+    """Reads a TOML file of ``[[account]]`` with ``[[account.agents]]``.
+
+    Raises:
+        InvalidConfigError: It is missing or no TOML, or a key is unknown, of the wrong type or out of range.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidConfigError(
+            field=f"accounts file {path}", value=str(error).splitlines()[0], expected="a TOML file of [[account]]"
+        ) from error
+    rows = document.pop("account", [])
+    for key in document:
+        raise InvalidConfigError(field=f"{path}: {key}", value=document[key], expected="only tables [[account]]")
+    try:
+        return msgspec.convert(_lowered(rows), tuple[AccountSettings, ...])
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        field = f"{path}: account{place.strip('`$')}"
+        raise InvalidConfigError(field=field, value="as written", expected=what.removeprefix("Expected ")) from error
+
+
+def _lowered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: item.lower() if key == "address" and isinstance(item, str) else _lowered(item)
+            for key, item in value.items()
+        }
+    return [_lowered(item) for item in value] if isinstance(value, list) else value
