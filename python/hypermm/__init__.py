@@ -44,6 +44,7 @@ from hypermm._core import (
     merge_levels,
     optimal_size,
     run_scenario,
+    synthetic_market,
     synthetic_session,
 )
 from hypermm.exceptions import (
@@ -110,6 +111,7 @@ __all__ = [
     "merge_levels",
     "optimal_size",
     "run_scenario",
+    "synthetic_market",
     "synthetic_session",
 ]
 

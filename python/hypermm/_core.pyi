@@ -77,6 +77,7 @@ __all__ = [
     "optimal_size",
     "recover_signer",
     "run_scenario",
+    "synthetic_market",
     "synthetic_session",
     "wire_number",
 ]
@@ -1644,16 +1645,64 @@ def backtest(
 
 @final
 class MarketPreset:
-    """A synthetic market by name, for `matching_session`; frozen.
+    """A synthetic market by name, for `matching_session` and `synthetic_market`; frozen.
+
+    Args:
+        name: One of `names()`, in capitals or not.
 
     Raises:
-        InvalidInputError: No preset has this name; the hint lists them.
+        InvalidInputError: No preset has this name; the message lists them.
     """
 
     def __new__(cls, name: str) -> MarketPreset: ...
     @staticmethod
     def names() -> tuple[str, ...]:
         """Every name there is."""
+
+    @staticmethod
+    def parameter_table() -> tuple[tuple[str, str, float, float, str], ...]:
+        """The rows of the table of parameters: name, unit, least value, largest value, what it is."""
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> MarketPreset:
+        """The preset of a JSON file that holds what `as_dict` gives, as `hypermm market fit --out FILE` writes it.
+
+        Raises:
+            InvalidInputError: The file cannot be read or is no JSON; a key is missing, unknown or out of range. Names
+                file and key.
+        """
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> MarketPreset:
+        """The preset a mapping describes.
+
+        Args:
+            mapping: Every key that `as_dict` gives, and no other.
+
+        Raises:
+            InvalidInputError: A key is missing, unknown or out of range; names it.
+        """
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything the preset is: name, text, coin, size_decimals, max_leverage, both fees (bps) and parameters."""
+
+    def with_parameters(
+        self, changes: Mapping[str, float], *, name: str | None = None, text: str | None = None
+    ) -> MarketPreset:
+        """The same market with some parameters replaced, checked together.
+
+        Args:
+            changes: Values by name, as `parameters` has them.
+            name: Another name; None keeps the present one.
+            text: Another line of what it is like; None keeps the present one.
+
+        Raises:
+            InvalidInputError: A name is unknown or a value out of range.
+        """
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The agents' parameters by name, in the units of `parameter_table`."""
 
     @property
     def name(self) -> str:
@@ -1680,7 +1729,32 @@ class MarketPreset:
         """What a taker pays, bps."""
 
     def __eq__(self, other: object, /) -> bool: ...
-    def __getnewargs__(self) -> tuple[str]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+def synthetic_market(
+    preset: str | MarketPreset,
+    *,
+    seed: SupportsIndex = 0,
+    duration_s: _Number = 1800.0,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """What the venue publishes of a preset's market that nobody else trades in; other Python threads run meanwhile.
+
+    Books of 20 levels about every 0.54 s, each best bid and offer, prints and contexts, on the venue's clock and as
+    received, like the recordings of the venue.
+
+    Args:
+        preset: A `MarketPreset`, or the name of one.
+        seed: Seed of every draw, 0 to 2^63 − 1.
+        duration_s: Length, s, 1 to 2,592,000.
+        progress: Called with (seconds done, seconds in all), at most twenty times a second and once at the end.
+
+    Returns:
+        Columns as `Recording.from_columns` takes them.
+
+    Raises:
+        InvalidInputError: A preset or setting is refused.
+    """
 
 @final
 class LoopbackCoin:
@@ -2494,7 +2568,7 @@ class LoopbackVenue:
         """Its budget of requests."""
 
 def matching_session(
-    preset: str,
+    preset: str | MarketPreset,
     config: EngineConfig,
     *,
     seed: SupportsIndex = 0,
@@ -2513,7 +2587,7 @@ def matching_session(
     agents meet them. Contract and fees are the preset's, as `MarketPreset` has them.
 
     Args:
-        preset: Name of a `MarketPreset`.
+        preset: A `MarketPreset`, or the name of one.
         config: Configuration of the engine; with a `strategy`, its cap, clip, levels and volatility are used.
         seed: Seed of every draw, 0 to 2^63 − 1. What we quote changes no draw.
         duration_s: Length, s, 1 to 2,592,000.

@@ -304,7 +304,7 @@ def test_what_progress_or_a_strategy_raises_ends_the_session() -> None:
 
 
 def test_a_preset_is_a_value() -> None:
-    assert MarketPreset.names() == ("hype", "eth")
+    assert MarketPreset.names() == ("hype", "eth", "btc", "sol", "wlfi")
     for name in MarketPreset.names():
         preset = MarketPreset(name)
         for twin in (pickle.loads(pickle.dumps(preset)), copy.deepcopy(preset)):

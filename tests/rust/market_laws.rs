@@ -28,8 +28,8 @@ fn history(name: &str, seed: u64, seconds: f64) -> Vec<VenueEvent> {
 #[test]
 fn one_seed_is_one_market() {
     for preset in MarketPreset::ALL {
-        assert!(history(preset.name, 7, 120.0) == history(preset.name, 7, 120.0), "two runs of one seed differ");
-        assert!(history(preset.name, 7, 120.0) != history(preset.name, 8, 120.0), "two seeds give one market");
+        assert!(history(&preset.name, 7, 120.0) == history(&preset.name, 7, 120.0), "two runs of one seed differ");
+        assert!(history(&preset.name, 7, 120.0) != history(&preset.name, 8, 120.0), "two seeds give one market");
     }
 }
 
@@ -107,8 +107,8 @@ fn place(side: Side, price: Price, lots: i64, time_in_force: TimeInForce) -> Act
 #[test]
 fn what_we_trade_changes_nothing_that_is_drawn() {
     for preset in MarketPreset::ALL {
-        let (alone, alone_names, none) = sent(preset.name, false);
-        let (disturbed, names, ours) = sent(preset.name, true);
+        let (alone, alone_names, none) = sent(&preset.name, false);
+        let (disturbed, names, ours) = sent(&preset.name, true);
         println!("{}: {} trades of the stranger, {} takers drawn", preset.name, ours, alone.taken.len());
         assert!(none == 0 && ours > 100, "the stranger did not trade");
         assert!(names != alone_names, "the stranger did not disturb the makers");
@@ -154,7 +154,7 @@ fn the_book_is_never_empty_for_a_second_outside_cascades() {
     for preset in MarketPreset::ALL {
         let (mut empty, mut longest, mut crossed) = (0, 0, 0);
         for seed in 30..34 {
-            let mut session = Session::of(preset.name, seed);
+            let mut session = Session::of(&preset.name, seed);
             for _ in 0..Session::blocks_in(3_000.0) {
                 session.block(&[], |_| {});
                 let (bid, ask) = session.best();
@@ -281,7 +281,7 @@ fn twenty_minutes_cost_at_most_fifty_milliseconds() {
         let mut best_ms = f64::INFINITY;
         let mut executed = 0;
         for seed in 0..10 {
-            let mut session = Session::of(preset.name, seed);
+            let mut session = Session::of(&preset.name, seed);
             let start = Instant::now();
             for _ in 0..Session::blocks_in(1_200.0) {
                 session.block(&[], |_| {});

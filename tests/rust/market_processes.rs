@@ -298,7 +298,8 @@ fn the_funding_rate_is_that_of_one_full_hour() {
 fn what_is_not_a_market_is_refused_by_name() {
     let refusal = MarketPreset::named("doge").unwrap_err();
     println!("{refusal}");
-    assert_eq!((refusal.detail().field.as_ref(), refusal.detail().expected.as_ref()), ("preset", "one of hype, eth"));
+    let expected = "one of hype, eth, btc, sol, wlfi";
+    assert_eq!((refusal.detail().field.as_ref(), refusal.detail().expected.as_ref()), ("preset", expected));
     for preset in MarketPreset::ALL {
         preset.parameters.validate().unwrap();
         preset.instrument().unwrap();

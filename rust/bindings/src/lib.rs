@@ -51,6 +51,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<result::PyBacktestResult>()?;
     module.add_function(wrap_pyfunction!(backtest::backtest, module)?)?;
     module.add_class::<preset::PyMarketPreset>()?;
+    module.add_function(wrap_pyfunction!(preset::synthetic_market, module)?)?;
     module.add_function(wrap_pyfunction!(session::matching_session, module)?)?;
     loopback::register(module)?;
     module.add_function(wrap_pyfunction!(scenario::run_scenario, module)?)?;

@@ -17,8 +17,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::engine::config_of;
-use crate::error::{from_core, guard, invalid_input};
+use crate::error::{guard, invalid_input};
 use crate::input::{count, flag, number, seed_of, text, time_ns};
+use crate::preset::preset_of;
 use crate::progress::{Progress, keep, monotonic_s};
 use crate::recording::session_columns;
 use crate::result::{PyBacktestResult, Watched as WatchedAccount};
@@ -47,8 +48,7 @@ pub(crate) fn matching_session<'py>(
     progress: Option<Bound<'py, PyAny>>,
     log_decisions: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<(PyBacktestResult, Bound<'py, PyDict>)> {
-    let name = text("preset", preset)?;
-    let preset = guard(|| MarketPreset::named(&name))?;
+    let preset = preset_of(preset)?;
     let config = config_of(config)?;
     let seed = seed.map_or(Ok(0), |given| seed_of("seed", given))?;
     let duration_s = duration_s.map_or(Ok(1800.0), |given| number("duration_s", given))?;
@@ -73,7 +73,7 @@ pub(crate) fn matching_session<'py>(
     let output = match strategy {
         Some(object) if !object.is_instance_of::<PyString>() => {
             check_strategy(&object)?;
-            let instrument = guard(|| preset.instrument())?;
+            let instrument = guard(|| run.preset.instrument())?;
             let failure = Cell::new(None);
             let mut strategy = PythonStrategy { object, instrument: &instrument, failure: &failure };
             let mut tell = |share: f64| keep(&failure, progress.tell(py, share));
@@ -86,11 +86,7 @@ pub(crate) fn matching_session<'py>(
             })?;
             guard(|| py.detach(|| run.play_ours(quoter, &mut progress)))?
         }
-    }
-    .map_err(|ended| match ended {
-        Ended::Raised(error) => error,
-        Ended::Refused(error) | Ended::RefusedRow(error, ..) => from_core(&error),
-    })?;
+    }?;
     let wall_s = monotonic_s(py)? - begun_s;
     let instrument = &run.settings.asset.instrument;
     let watched = WatchedAccount { watch: &output.watch, instrument };

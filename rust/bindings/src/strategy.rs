@@ -43,6 +43,16 @@ impl From<PyErr> for Ended {
     }
 }
 
+/// For a market that is drawn: it has no file to name.
+impl From<Ended> for PyErr {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Raised(error) => error,
+            Ended::Refused(error) | Ended::RefusedRow(error, ..) => from_core(&error),
+        }
+    }
+}
+
 impl Ended {
     /// As an exception; a recording that was read from files says which line a refused row stood in.
     pub(crate) fn into_exception(self, recording: &Bound<'_, PyAny>) -> PyErr {

@@ -1,14 +1,17 @@
-//! A session in a market of a preset, at the matching venue.
+//! A session in a market of a preset, at the matching venue: a strategy among the others, or the others by themselves.
 
 use hypermm_core::config::EngineConfig;
-use hypermm_core::error::{Result, invalid_input};
-use hypermm_core::types::{BPS, NS_PER_S};
+use hypermm_core::error::{Error, Result, invalid_input};
+use hypermm_core::event::{AccountEvent, MarketEvent};
+use hypermm_core::pricing::decision::Decision;
+use hypermm_core::types::{BPS, NS_PER_S, TimestampNs};
 
 use super::matched::{MatchedOutput, MatchedSettings, run_matched};
 use super::strategy::Strategy;
 use crate::market::agents::synthetic::SyntheticMarket;
 use crate::market::preset::MarketPreset;
 use crate::market::session::START_NS;
+use crate::venue::feed::BookFeed;
 use crate::venue::fees::FeeRates;
 use crate::venue::matching::order::AssetId;
 
@@ -17,6 +20,10 @@ const MAX_DURATION_S: f64 = 2_592_000.0;
 pub const DEPOSIT_USD: f64 = 10_000.0;
 /// Leverage unless said otherwise, where the contract grants it.
 pub const LEVERAGE: u32 = 10;
+/// Books of a market by itself: as deep as the venue shows them and as often as the recordings have them.
+const RECORDED_BOOKS: BookFeed = BookFeed { depth: 20, interval_ns: 500_000_000 };
+/// Nobody quotes: the cycle only asks whether to go on.
+const IDLE_CYCLE_NS: i64 = 10_000_000_000;
 
 /// Settings of a session: the preset's contract and fees, this length in seconds, the published feed kept.
 ///
@@ -52,4 +59,39 @@ pub fn run_session<S: Strategy>(
     let start_ns = settings.blocks.clock.start_ns;
     let mut market = SyntheticMarket::new(&preset.parameters, settings.seed, start_ns, AssetId(0), &instrument)?;
     run_matched(&mut market, &instrument, config, settings, strategy, progress)
+}
+
+/// Nobody: the market is left to itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl Strategy for Nobody {
+    type Error = Error;
+
+    fn on_event(&mut self, _time_ns: TimestampNs, _event: &MarketEvent<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn on_account(&mut self, _time_ns: TimestampNs, _event: &AccountEvent) -> Result<()> {
+        Ok(())
+    }
+
+    fn quote(&mut self, _time_ns: TimestampNs, decision: &mut Decision) -> Result<()> {
+        (decision.bids.len, decision.asks.len) = (0, 0);
+        Ok(())
+    }
+}
+
+/// Settings of a session that is only recorded, with [`Nobody`] as the strategy: the venue publishes 20 levels with
+/// every push, best prices, trades and contexts, as the recordings have them.
+///
+/// # Errors
+/// [`hypermm_core::error::Error::InvalidInput`] for a preset that is refused or a length outside 1 s to 30 days.
+pub fn recording_settings(preset: &MarketPreset, seed: u64, duration_s: f64) -> Result<MatchedSettings> {
+    preset.validate()?;
+    let mut settings = session_settings(preset, seed, duration_s)?;
+    settings.feed.books = RECORDED_BOOKS;
+    settings.cycle_ns = IDLE_CYCLE_NS;
+    settings.equity_sample_ns = IDLE_CYCLE_NS;
+    Ok(settings)
 }

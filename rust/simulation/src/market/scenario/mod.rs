@@ -18,7 +18,7 @@ use self::incidents::{VOLATILITY, feb12, feb19};
 pub use self::market::ScenarioMarket;
 use self::sweeps::Plan;
 use crate::market::parameters::MarketParameters;
-use crate::market::preset::HYPE;
+use crate::market::preset::HYPE_PARAMETERS;
 
 /// How the listed trades are scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,7 +77,7 @@ const MARKET: MarketParameters = MarketParameters {
     event_size_deviation: 0.3,
     depth_decay_per_bps: 0.5,
     arbitrage_margin_bps: 2.4,
-    ..HYPE.parameters
+    ..HYPE_PARAMETERS
 };
 
 const CAPITAL_USD: f64 = 100.0;
