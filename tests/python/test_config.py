@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hypermm import EngineConfig
-from hypermm.config import RunConfig, field_rows, json_schema, load_settings
+from hypermm.config import ExchangeConfig, RunConfig, field_rows, json_schema, load_settings
 from hypermm.exceptions import InvalidConfigError
 
 
@@ -81,6 +81,23 @@ def test_a_wrong_value_of_the_run_says_what_it_may_be(override: str, expected: s
     assert caught.value.expected.startswith(expected)
 
 
+def test_the_live_venue_is_set_in_a_table_of_its_own(tmp_path: Path) -> None:
+    address = "0x" + "aB" * 20
+    text = (
+        f'[exchange]\nbase_url = "http://127.0.0.1:3001"\ncoins = ["ETH", "xyz:GOLD"]\naccount_address = "{address}"\n'
+    )
+    venue = load_settings(_file(tmp_path, text), ["exchange.network=mainnet"]).exchange
+    assert (venue.coins, venue.account_address, venue.network) == (("ETH", "xyz:GOLD"), address, "mainnet")
+    for wrong, field in (
+        ('account_address = "0x12"', "account_address"),
+        ("coins = 3", "coins"),
+        ('key = "ab"', "key"),
+    ):
+        with pytest.raises(InvalidConfigError) as caught:
+            load_settings(_file(tmp_path, f"[exchange]\n{wrong}\n"))
+        assert caught.value.field.endswith(f"exchange.{field}")
+
+
 @pytest.mark.parametrize(
     ("text", "field", "value"),
     [
@@ -125,7 +142,9 @@ def test_schema_toml_keys_and_table_agree_with_the_rust_fields() -> None:
     schema = json_schema()["properties"]
     names = [field.name for field in EngineConfig.fields()]
     assert list(schema["engine"]["properties"]) == names == list(EngineConfig().to_dict())
-    assert [row.name for row in field_rows()] == names + list(RunConfig.__struct_fields__)
+    others = [name for kind in (RunConfig, ExchangeConfig) for name in kind.__struct_fields__]
+    assert [row.name for row in field_rows()] == names + others
+    assert list(schema["exchange"]["properties"]) == list(ExchangeConfig.__struct_fields__)
     for field in EngineConfig.fields():
         entry = schema["engine"]["properties"][field.name]
         assert entry["default"] == field.default
@@ -142,4 +161,4 @@ def test_every_field_has_its_unit_and_says_what_too_high_does() -> None:
     for row in field_rows():
         assert row.unit, row
         assert row.text, row
-        assert row.table == "run" or "Too high: " in row.text
+        assert row.table != "engine" or "Too high: " in row.text

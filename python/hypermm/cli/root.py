@@ -11,6 +11,7 @@ import click
 
 from hypermm.cli.backtest import backtest
 from hypermm.cli.config import config
+from hypermm.cli.connect import connect
 from hypermm.cli.data import data
 from hypermm.cli.demo import demo
 from hypermm.cli.exchange import exchange
@@ -38,7 +39,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, exchange, config, features, record, recording, data, instruments):
+for command in (backtest, demo, scenario, exchange, config, features, connect, record, recording, data, instruments):
     cli.add_command(command)
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from hypermm.config.exchange import ExchangeConfig
 from hypermm.config.load import load_settings, parse_override, refuse_overrides
 from hypermm.config.model import RunConfig, Settings, field_rows, json_schema
 
-__all__ = ["RunConfig", "Settings", "field_rows", "json_schema", "load_settings", "parse_override", "refuse_overrides"]
+__all__ = [
+    "ExchangeConfig",
+    "RunConfig",
+    "Settings",
+    "field_rows",
+    "json_schema",
+    "load_settings",
+    "parse_override",
+    "refuse_overrides",
+]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hypermm._core import EngineConfig
-from hypermm.config.model import RunConfig, Settings, field_rows, refuse_unknown
+from hypermm.config.model import TABLES, Settings, field_rows, refuse_unknown
 from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["load_settings", "parse_override", "refuse_overrides"]
 
-_TABLES = ("engine", "run")
+_TABLES = ("engine", *TABLES)
 
 
 def load_settings(path: str | PathLike[str] | None = None, overrides: Iterable[str] = ()) -> Settings:
     """Reads settings: defaults, then the file, then the overrides.
 
     Args:
-        path: TOML file with tables `[engine]` and `[run]`.
+        path: TOML file with tables `[engine]`, `[run]` and `[exchange]`.
         overrides: Strings `key=value`; the key may be written with its table (`run.seed=7`) or without.
 
     Raises:
@@ -50,8 +50,8 @@ def load_settings(path: str | PathLike[str] | None = None, overrides: Iterable[s
         tables[table_name][key] = value
         overridden.add((table_name, key))
     try:
-        refuse_unknown(tables["run"], list(RunConfig.__struct_fields__), "run")
-        settings = Settings(engine=tables["engine"], run=_run(tables["run"]))
+        read: dict[str, Any] = {table: _table(table, tables[table]) for table in TABLES}
+        settings = Settings(engine=tables["engine"], **read)
         settings.engine_config()
     except InvalidConfigError as error:
         # The engine names its field alone.
@@ -76,14 +76,15 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     name, equals, written = (part.strip() for part in text.partition("="))
     if not equals or not name or not written:
         raise InvalidConfigError(field="--set", value=text, expected="key=value", hint="such as risk_aversion=0.02")
-    keys = {"engine": [field.name for field in EngineConfig.fields()], "run": list(RunConfig.__struct_fields__)}
+    keys = {"engine": [field.name for field in EngineConfig.fields()]}
+    keys |= {table: list(kind.__struct_fields__) for table, kind in TABLES.items()}
     table, dot, key = name.partition(".")
     if dot:
         _refuse_unknown_tables({table: written})
         refuse_unknown({key: written}, keys[table], table)
     else:
-        refuse_unknown({name: written}, keys["engine"] + keys["run"], "")
-        table, key = ("engine" if name in keys["engine"] else "run"), name
+        refuse_unknown({name: written}, [key for table in _TABLES for key in keys[table]], "")
+        table, key = next(table for table in _TABLES if name in keys[table]), name
     if written in ("none", "unset"):
         return table, key, None
     try:
@@ -109,7 +110,9 @@ def _refuse_unknown_tables(given: Mapping[str, object]) -> None:
         if name not in _TABLES:
             near = difflib.get_close_matches(name, _TABLES, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "fields stand in a table, such as [engine]"
-            raise InvalidConfigError(field=name, value=value, expected="a table, [engine] or [run]", hint=hint)
+            raise InvalidConfigError(
+                field=name, value=value, expected="a table: [engine], [run] or [exchange]", hint=hint
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -119,24 +122,28 @@ def _read(path: Path) -> dict[str, Any]:
         raise InvalidConfigError(
             field=f"config file {path}",
             value=str(error).splitlines()[0],
-            expected="a TOML file with tables [engine] and [run]",
+            expected="a TOML file with tables [engine], [run] and [exchange]",
         ) from error
 
 
-def _run(table: dict[str, Any]) -> RunConfig:
-    for name, value in table.items():
+def _table(table: str, given: dict[str, Any]) -> msgspec.Struct:
+    kind = TABLES[table]
+    refuse_unknown(given, list(kind.__struct_fields__), table)
+    for name, value in given.items():
         try:
-            msgspec.convert({name: value}, RunConfig)
+            msgspec.convert({name: value}, kind)
         except msgspec.ValidationError as error:
-            raise InvalidConfigError(field=f"run.{name}", value=value, expected=_wanted(name)) from error
-    return msgspec.convert(table, RunConfig)
+            raise InvalidConfigError(field=f"{table}.{name}", value=value, expected=_wanted(table, name)) from error
+    return msgspec.convert(given, kind)
 
 
-def _wanted(name: str) -> str:
-    """What a key of [run] may be, in the words of the table of fields."""
-    row = next(row for row in field_rows() if (row.table, row.name) == ("run", name))
+def _wanted(table: str, name: str) -> str:
+    """What a key may be, in the words of the table of fields."""
+    row = next(row for row in field_rows() if (row.table, row.name) == (table, name))
+    if row.type == "array":
+        return f"a list of text, {row.text}"
     if row.type == "string":
-        return f"one of {row.range}"
+        return f"one of {row.range}" if row.range else row.text
     kind = "an integer" if row.type == "integer" else "a number"
     between = row.range if row.range.startswith("above") else f"from {row.range}"
     return f"{kind} {between}" + ("" if row.unit == "1" else f" {row.unit}")

@@ -1,4 +1,4 @@
-"""What can be set. `[engine]` has the keys of `EngineConfig.fields()`, `[run]` those of `RunConfig`."""
+"""What can be set: `[engine]` by `EngineConfig.fields()`, `[run]` by `RunConfig`, `[exchange]` by `ExchangeConfig`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from hypermm._core import EngineConfig
+from hypermm.config.exchange import ExchangeConfig
 from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FieldRow", "RunConfig", "Settings", "field_rows", "json_schema", "refuse_unknown"]
+__all__ = ["TABLES", "FieldRow", "RunConfig", "Settings", "field_rows", "json_schema", "refuse_unknown"]
 
 EngineValue = float | int | bool | None
 
@@ -75,10 +76,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         engine: Engine fields that were set; the rest keep their defaults.
         run: The run's own settings.
+        exchange: The live venue.
     """
 
     engine: dict[str, EngineValue] = {}
     run: RunConfig = RunConfig()
+    exchange: ExchangeConfig = ExchangeConfig()
 
     def engine_config(self, **otherwise: EngineValue) -> EngineConfig:
         """The engine's configuration.
@@ -91,6 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         refuse_unknown(self.engine, [field.name for field in EngineConfig.fields()], "engine")
         return EngineConfig().replace(**(otherwise | self.engine))
+
+
+TABLES: dict[str, type[msgspec.Struct]] = {"run": RunConfig, "exchange": ExchangeConfig}
+"""Tables of a settings file beside [engine], with the struct each is read into."""
 
 
 class FieldRow(NamedTuple):
@@ -119,22 +126,26 @@ def field_rows() -> list[FieldRow]:
         )
         for field in EngineConfig.fields()
     ]
-    for name, entry in _run_properties().items():
-        text, _, unit = entry["description"].partition(" Unit: ")
-        if "enum" in entry:
-            bounds = ", ".join(entry["enum"])
-        elif "exclusiveMinimum" in entry:
-            bounds = f"above {entry['exclusiveMinimum']:g} to {entry['maximum']:g}"
-        else:
-            bounds = f"{entry['minimum']:g} to {entry['maximum']:g}"
-        rows.append(
-            FieldRow("run", name, entry.get("type", "string"), unit.rstrip("."), entry["default"], bounds, text)
-        )
+    for table in TABLES:
+        for name, entry in _properties(table).items():
+            text, _, unit = entry["description"].partition(" Unit: ")
+            kind = entry.get("type", "string")
+            rows.append(FieldRow(table, name, kind, unit.rstrip("."), entry["default"], _bounds(entry), text))
     return rows
 
 
+def _bounds(entry: Mapping[str, Any]) -> str:
+    if "enum" in entry:
+        return ", ".join(filter(None, entry["enum"]))
+    if "exclusiveMinimum" in entry:
+        return f"above {entry['exclusiveMinimum']:g} to {entry['maximum']:g}"
+    if "minimum" in entry:
+        return f"{entry['minimum']:g} to {entry['maximum']:g}"
+    return ""
+
+
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of a settings file, made from the Rust field table and `RunConfig`."""
+    """JSON Schema of a settings file, made from the Rust field table and `TABLES`."""
     kinds: dict[str, Any] = {
         "float": {"type": "number"},
         "optional_float": {"type": ["number", "null"]},
@@ -156,14 +167,18 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "engine": {"type": "object", "additionalProperties": False, "properties": engine},
-            "run": {"type": "object", "additionalProperties": False, "properties": _run_properties()},
+        }
+        | {
+            table: {"type": "object", "additionalProperties": False, "properties": _properties(table)}
+            for table in TABLES
         },
     }
 
 
-def _run_properties() -> dict[str, dict[str, Any]]:
-    schema = msgspec.json.schema(RunConfig)
-    properties: dict[str, dict[str, Any]] = schema["$defs"]["RunConfig"]["properties"]
+def _properties(table: str) -> dict[str, dict[str, Any]]:
+    kind = TABLES[table]
+    schema = msgspec.json.schema(kind)
+    properties: dict[str, dict[str, Any]] = schema["$defs"][kind.__name__]["properties"]
     return properties
 
 
@@ -179,6 +194,6 @@ def refuse_unknown(given: Mapping[str, object], known: list[str], table: str) ->
             raise InvalidConfigError(
                 field=f"{table}.{name}" if table else name,
                 value=value,
-                expected=f"a key of [{table}]" if table else "a key of [engine] or [run]",
+                expected=f"a key of [{table}]" if table else "a key of [engine], [run] or [exchange]",
                 hint=f"did you mean {near[0]}?" if near else "list them with: hypermm config fields",
             )

@@ -54,7 +54,7 @@ class HttpClient:
     ) -> None:
         self.venue = venue
         self.weight = IpWeight() if weight is None else weight
-        self._clock = clock
+        self.clock = clock
         self._jitter = jitter
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(5.0, timeout_s))
         self._client: aiohttp.ClientSession | None = None
@@ -85,7 +85,7 @@ class HttpClient:
         """
         value = read_info(kind, await self.info_bytes(kind, **fields))
         if isinstance(value, list):
-            self.weight.charge_rows(self._clock(), kind, len(value))
+            self.weight.charge_rows(self.clock(), kind, len(value))
         return value
 
     async def info_bytes(self, kind: str, **fields: Any) -> bytes:
@@ -102,7 +102,7 @@ class HttpClient:
                 problem = _words(error)
                 continue
             if status == _TOO_MANY:
-                self.weight.refused(self._clock())
+                self.weight.refused(self.clock())
             elif status < 300:
                 return answer
             problem = f"HTTP {status} {_text(answer)}".rstrip()
@@ -117,7 +117,7 @@ class HttpClient:
 
     async def _afford(self, weight: int) -> None:
         """Waits until the venue's limit leaves room for a question."""
-        while not self.weight.try_spend(now_ns := self._clock(), weight):
+        while not self.weight.try_spend(now_ns := self.clock(), weight):
             at_ns = self.weight.free_at_ns(now_ns, weight)
             await asyncio.sleep(max(0.01, ((at_ns or now_ns) - now_ns) / NS_PER_S))
 
@@ -136,7 +136,7 @@ class HttpClient:
             AnswerLostError: It may have been carried out.
         """
         where = f"exchange of {self.venue.http_url}"
-        if not self.weight.try_spend(self._clock(), weight, urgent=urgent):
+        if not self.weight.try_spend(self.clock(), weight, urgent=urgent):
             raise VenueError(field=where, value="429 before it was sent", expected="requests left for this minute")
         try:
             status, answer = await self._post("/exchange", request)
@@ -145,11 +145,11 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise AnswerLostError(field=where, value=_words(error), expected="an answer") from error
         if status == _TOO_MANY:
-            self.weight.refused(self._clock())
+            self.weight.refused(self.clock())
         if status >= _SERVER_FAULT:
             raise AnswerLostError(field=where, value=f"HTTP {status} {_text(answer)}", expected="an answer")
         if status >= 300:
-            raise VenueError(field=where, value=f"HTTP {status} {_text(answer)}", expected="200")
+            raise VenueError(field=where, value=f"{status} {_text(answer)}", expected="200")
         return answer
 
     async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:

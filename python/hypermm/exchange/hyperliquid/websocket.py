@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from hypermm.exceptions import VenueError, WireError
 from hypermm.exchange.hyperliquid.notices import Disconnected, FrameRefused, Notice, RequestFailed
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S
+from hypermm.exchange.hyperliquid.session import Phase
 
 if TYPE_CHECKING:
     from msgspec import Raw
@@ -127,6 +128,11 @@ class Websocket:
         async for item in self.received():
             if item.events:
                 yield item.time_ns, item.events
+
+    @property
+    def is_connected(self) -> bool:
+        """True when actions can be sent."""
+        return self.session.phase in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY)
 
     def send_action(self, envelope: Raw) -> int:
         """Sends a signed action; a listener will be told its id.
