@@ -80,13 +80,8 @@ async def _connect(
 
     venue = endpoint(settings.base_url, settings.network or None)
     draw = random.Random().random  # noqa: S311 - spreads reconnections, keeps no secret
-    signer, nonces = open_signer(
-        settings.key_file or None,
-        os.environ,
-        is_mainnet=venue.is_mainnet,
-        account_address=settings.account_address or None,
-        allow_master_key=allow_master_key,
-    )
+    # Whether it is the master key, the venue knows best: an agent given as the account would look like one.
+    signer, nonces = open_signer(settings.key_file or None, os.environ, is_mainnet=venue.is_mainnet)
     try:
         async with HttpClient(venue, WallClock(), draw) as http:
             universe = await load_universe(http, (*settings.coins, *settings.references))
@@ -102,7 +97,9 @@ async def _connect(
                 http,
                 vault_address=settings.vault_address or None,
             )
-            report = await examine(http, list(assets.values()), signer, account, gateway)
+            report = await examine(
+                http, list(assets.values()), signer, account, gateway, allow_master_key=allow_master_key
+            )
             if check_only or report.errors:
                 return report, []
             references = settings.references

@@ -104,6 +104,8 @@ async def examine(
     signer: Signer,
     account: str | None,
     gateway: Gateway | None = None,
+    *,
+    allow_master_key: bool = False,
 ) -> AccountReport:
     """Asks the venue about clock, key, account, agent, money and open orders, and whether it takes our signature.
 
@@ -113,6 +115,7 @@ async def examine(
         signer: The key.
         account: Address of the account traded for; "" or None is a mistake that is told.
         gateway: Sends an action that does nothing, to prove the signature; None leaves that out.
+        allow_master_key: The account's own key is a warning and no error.
 
     Raises:
         InvalidInputError: `account` is no address.
@@ -128,7 +131,7 @@ async def examine(
     account = address(account)
     own = role if account == signer.address else await http.info("userRole", user=account)
     findings.append(_account(account, own, where))
-    findings.append(_key(signer.address, role, account, own, where))
+    findings.append(_key(signer.address, role, account, own, where, allow_master_key=allow_master_key))
     expiry = None
     if role.role == "agent":
         expiry = await _expiry(http, signer.address, role)
@@ -136,7 +139,7 @@ async def examine(
     margins, orders = await _holdings(http, assets, account)
     if own.role != "agent":
         findings += await _money(http, assets, account, margins)
-    if gateway is not None and findings[0].level != "error":
+    if gateway is not None and not {"clock", "key"} & {row.name for row in findings if row.level == "error"}:
         findings.append(await _signature(gateway, signer, where))
     return AccountReport(account, signer.address, findings, expiry, margins, orders)
 
@@ -174,18 +177,20 @@ def _account(account: str, own: UserRole, network: str) -> Finding:
     return Finding("account", "info", f"{account} is a {own.role} on {network}")
 
 
-def _key(signer: str, role: UserRole, account: str, own: UserRole, network: str) -> Finding:
+def _key(signer: str, role: UserRole, account: str, own: UserRole, network: str, *, allow_master_key: bool) -> Finding:
     masters = {account}
     if own.data is not None and own.data.master is not None:
         masters.add(own.data.master.lower())
-    if signer in masters:
-        hint = "approve an agent and use its key: this one can also withdraw"
-        return Finding("key", "warning", "the key is the account's master key", hint)
     if role.role == "agent" and role.data is not None and role.data.user is not None:
-        if role.data.user.lower() in masters:
+        # Where the account is the agent itself, that is what is wrong, and not the key.
+        if role.data.user.lower() in masters or account == signer:
             return Finding("key", "info", f"{signer} is an agent of {role.data.user}")
         text = f"the key {signer} is an agent of {role.data.user}, not of {account}"
         return Finding("key", "error", text, "use the key of an agent of this account, or set its account_address")
+    if signer in masters:
+        hint = "approve an agent and use its key: this one can also withdraw; --allow-master-key takes it all the same"
+        level: Level = "warning" if allow_master_key else "error"
+        return Finding("key", level, "the key is the account's master key", hint)
     if role.role == "missing":
         other = "testnet" if network == "mainnet" else "mainnet"
         hint = f"approve it as an agent of the account here; if it was approved on {other}, set base_url to {other}"
