@@ -13,6 +13,7 @@ from msgspec import Meta, Raw, Struct
 
 from hypermm._core import Action, recover_signer
 from hypermm.exceptions import InvalidInputError
+from hypermm.exchange.loopback.actions import items
 from hypermm.exchange.loopback.nonces import NonceSets
 
 if TYPE_CHECKING:
@@ -116,8 +117,6 @@ class Authority:
         try:
             action = Action.from_json(bytes(envelope.action))
         except InvalidInputError as error:
-            if _items(envelope.action) > MAX_ITEMS:
-                raise Refused(f"Signed action over weight limit of {MAX_ITEMS}.") from error
             raise Unreadable(422, "Failed to deserialize the JSON body into the target type") from error
         signature = envelope.signature
         vault = None if envelope.vaultAddress is None else envelope.vaultAddress.lower()
@@ -137,10 +136,13 @@ class Authority:
             raise Refused(f"Vault not registered: {vault}")
         if not self._funded[account]:
             raise Refused(f"Must deposit before performing actions. User: {signer}")
+        read = msgspec.json.decode(action.to_json())
+        if items(read) > MAX_ITEMS:
+            raise Refused(f"Signed action over weight limit of {MAX_ITEMS}.")
         refusal = self._nonces.use(signer, envelope.nonce, now_ms)
         if refusal is not None:
             raise Refused(refusal)
-        return Authorized(account, msgspec.json.decode(action.to_json()), envelope.nonce, envelope.expiresAfter)
+        return Authorized(account, read, envelope.nonce, envelope.expiresAfter)
 
     def _account_of(self, signer: str, now_ms: int) -> str:
         if signer in self._funded:
@@ -162,14 +164,3 @@ class Authority:
     def agents(self, address: str) -> list[tuple[AgentSettings, int]]:
         """Agents of an account, with the last moment they may sign."""
         return [(agent, until) for master, agent, until in self._agents.values() if master == address]
-
-
-def _items(action: Raw) -> int:
-    """How many orders, cancels or modifies an action has that could not be read otherwise."""
-    try:
-        read = msgspec.json.decode(action)
-    except msgspec.DecodeError:
-        return 0
-    if not isinstance(read, dict):
-        return 0
-    return max((len(value) for value in read.values() if isinstance(value, list)), default=0)
