@@ -75,6 +75,7 @@ __all__ = [
     "matching_session",
     "merge_levels",
     "optimal_size",
+    "recover_approver",
     "recover_signer",
     "run_scenario",
     "synthetic_market",
@@ -2912,6 +2913,29 @@ def recover_signer(
         is_mainnet: It was signed for mainnet, else for testnet.
         vault_address: Vault or sub-account traded for.
         expires_after_ms: Time after which the venue drops the action, ms.
+
+    Raises:
+        InvalidInputError: The signature is malformed, or no key could have made it.
+    """
+
+def recover_approver(
+    agent_address: str,
+    agent_name: str,
+    nonce: SupportsIndex,
+    signature: tuple[str, str, int],
+    *,
+    is_mainnet: bool,
+    signature_chain_id: SupportsIndex,
+) -> str:
+    """Address of the account that approved an agent; a signature over anything else gives some other address.
+
+    Args:
+        agent_address: The agent.
+        agent_name: Its name; "" for the one without.
+        nonce: The approval's nonce.
+        signature: r and s as ``0x`` and up to 64 digits, and v of 27 or 28.
+        is_mainnet: It was signed for mainnet, else for testnet.
+        signature_chain_id: Chain the wallet named, such as 0x66eee.
 
     Raises:
         InvalidInputError: The signature is malformed, or no key could have made it.

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from hyperliquid.utils.signing import sign_l1_action
+from hyperliquid.utils.signing import sign_agent, sign_l1_action
 
 from hypermm.exchange.loopback import AccountSettings, AgentSettings, ExchangeSettings
+from hypermm.exchange.loopback.agents import read_approval
 from hypermm.exchange.loopback.authority import Authority, Refused, Unreadable, read_envelope
 
 NOW = 1_788_490_065_000
@@ -148,3 +149,69 @@ def test_what_is_no_json_is_said_to_be_none() -> None:
     with pytest.raises(Unreadable) as unreadable:
         read_envelope(b"{")
     assert (unreadable.value.status, unreadable.value.text) == (400, "Failed to parse the request body as JSON")
+
+
+# --- approving agents -------------------------------------------------------------------------------------------
+
+
+def approval(wallet: Any, agent: str, name: str | None = None, nonce: int = NOW, *, is_mainnet: bool = False) -> Any:
+    """As `Exchange.approve_agent` of the official client makes it."""
+    action: dict[str, Any] = {"type": "approveAgent", "agentAddress": agent, "agentName": name or "", "nonce": nonce}
+    signature = sign_agent(wallet, action, is_mainnet)
+    if name is None:
+        del action["agentName"]
+    return json.dumps({"action": action, "nonce": nonce, "signature": signature}).encode()
+
+
+def approve(authority: Authority, body: bytes, now_ms: int = NOW) -> None:
+    envelope = read_envelope(body)
+    read = read_approval(envelope.action)
+    assert read is not None
+    authority.approve(envelope, read, now_ms)
+
+
+def approval_refusal(authority: Authority, body: bytes) -> str:
+    with pytest.raises(Refused) as refused:
+        approve(authority, body)
+    return refused.value.text
+
+
+@pytest.mark.parametrize("name", [None, "desk"])
+def test_an_agent_approved_by_the_account_may_act(name: str | None) -> None:
+    authority = make()
+    assert "does not exist" in refusal(authority, request(STRANGER))
+    approve(authority, approval(MASTER, STRANGER.address, name))
+    assert authority.authorize(read_envelope(request(STRANGER)), NOW).account == MASTER.address.lower()
+    named = [agent["name"] for agent in authority.extra_agents(MASTER.address.lower())]
+    assert named == (["bot"] if name is None else ["bot", "desk"])
+
+
+def test_an_agent_or_the_other_network_cannot_approve() -> None:
+    other = "0x" + "7" * 40
+    told = approval_refusal(make(), approval(AGENT, other))
+    assert told == f"Must deposit before performing actions. User: {AGENT.address.lower()}"
+    # Mutant: the chain's name left out of what is hashed.
+    assert "Must deposit" in approval_refusal(make(), approval(MASTER, other, is_mainnet=True))
+    tampered = json.loads(approval(MASTER, other))
+    tampered["action"]["agentAddress"] = "0x" + "8" * 40
+    assert "Must deposit" in approval_refusal(make(), json.dumps(tampered).encode())
+
+
+def test_a_name_used_again_replaces_its_agent_and_a_fourth_is_refused() -> None:
+    authority = make()
+    approve(authority, approval(MASTER, STRANGER.address, "desk", NOW + 1))
+    approve(authority, approval(MASTER, "0x" + "7" * 40, "desk", NOW + 2))
+    assert "does not exist" in refusal(authority, request(STRANGER))
+    approve(authority, approval(MASTER, "0x" + "8" * 40, "third", NOW + 3))
+    told = approval_refusal(authority, approval(MASTER, "0x" + "9" * 40, "fourth", NOW + 4))
+    assert told == "Too many extra agents for cumulative volume traded. Current limit is 3"
+    assert approval_refusal(authority, approval(MASTER, "0x" + "8" * 40, None, NOW + 5)) == "Extra agent already used."
+
+
+def test_a_name_may_say_until_when() -> None:
+    authority = make()
+    approve(authority, approval(MASTER, STRANGER.address, f"desk valid_until {NOW + DAY}"))
+    assert authority.extra_agents(MASTER.address.lower())[1]["validUntil"] == NOW + DAY
+    assert "does not exist" in refusal(authority, request(STRANGER), NOW + DAY + 1)
+    told = approval_refusal(authority, approval(MASTER, "0x" + "7" * 40, f"late valid_until {NOW}", NOW + 1))
+    assert told == "Agent valid_until already expired."

@@ -23,7 +23,7 @@ from hypermm.exchange.loopback.faults import KINDS, Fault, FaultPlan, load_fault
         ('[[fault]]\nkind = "restart"\nat_s = 1\ncoin = "ETH"', "fault[0].coin", "has no frames"),
         ('[fault]\nkind = "restart"\nat_s = 1', "fault", "double brackets"),
         ("[[faults]]\n", "faults", "[[fault]]"),
-        ("kind =", "faults file", "TOML"),
+        ("kind =", "faults.toml", "TOML"),
     ],
 )
 def test_a_wrong_file_names_the_key_and_the_mend(tmp_path: Path, text: str, field: str, mend: str) -> None:

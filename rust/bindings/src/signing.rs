@@ -9,6 +9,7 @@ use hypermm_core::error::{Detail, Error};
 use hypermm_signing::action::Action;
 use hypermm_signing::action::decimal::Decimal;
 use hypermm_signing::action::identity::Address;
+use hypermm_signing::approval::AgentApproval;
 use hypermm_signing::key::Signer;
 use hypermm_signing::nonce::NonceCounter;
 use hypermm_signing::typed_data::{Network, Signature, Terms, connection_id, recover_signer};
@@ -291,10 +292,34 @@ fn py_recover_signer(
     })
 }
 
+/// Account that approved an agent.
+#[pyfunction]
+#[pyo3(signature = (agent_address, agent_name, nonce, signature, *, is_mainnet, signature_chain_id))]
+fn recover_approver(
+    agent_address: &Bound<'_, PyAny>,
+    agent_name: &Bound<'_, PyAny>,
+    nonce: &Bound<'_, PyAny>,
+    signature: (String, String, u64),
+    is_mainnet: &Bound<'_, PyAny>,
+    signature_chain_id: &Bound<'_, PyAny>,
+) -> PyResult<String> {
+    let agent_name = text("agent_name", agent_name)?;
+    let approval = AgentApproval {
+        signature_chain_id: unsigned("signature_chain_id", signature_chain_id)?,
+        network: network(is_mainnet)?,
+        agent_address: address("agent_address", agent_address)?,
+        agent_name: &agent_name,
+        nonce: unsigned("nonce", nonce)?,
+    };
+    let (r, s, v) = signature;
+    signing(|| Ok(approval.recover_account(&Signature::from_parts(&r, &s, v)?)?.to_string()))
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyAction>()?;
     module.add_class::<PySigner>()?;
     module.add_class::<PyNonceCounter>()?;
     module.add_function(wrap_pyfunction!(wire_number, module)?)?;
+    module.add_function(wrap_pyfunction!(recover_approver, module)?)?;
     module.add_function(wrap_pyfunction!(py_recover_signer, module)?)
 }

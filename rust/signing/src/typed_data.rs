@@ -160,6 +160,11 @@ pub(crate) fn address_of(key: &PublicKey) -> Address {
 ///
 /// No key fits the signature.
 pub fn recover_signer(action: &Action, network: Network, terms: &Terms, signature: &Signature) -> Result<Address> {
+    recover(Message::from_digest(digest(network, &connection_id(&action.to_msgpack()?, terms))), signature)
+}
+
+/// Whose signature of `message` this is.
+pub(crate) fn recover(message: Message, signature: &Signature) -> Result<Address> {
     static CURVE: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
     let refuse = |_| Error::input("signature", "the one given", "a signature some key could have made");
     let mut compact = [0; 64];
@@ -167,7 +172,6 @@ pub fn recover_signer(action: &Action, network: Network, terms: &Terms, signatur
     compact[32..].copy_from_slice(&signature.s);
     let id = if signature.v == 28 { RecoveryId::One } else { RecoveryId::Zero };
     let recoverable = RecoverableSignature::from_compact(&compact, id).map_err(refuse)?;
-    let message = Message::from_digest(digest(network, &connection_id(&action.to_msgpack()?, terms)));
     CURVE.recover_ecdsa(message, &recoverable).map(|key| address_of(&key)).map_err(refuse)
 }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hypermm.exchange.loopback.authority import Authorized
     from hypermm.exchange.loopback.world import World
 
-__all__ = ["Sent", "error", "items", "send"]
+__all__ = ["DONE", "Sent", "error", "items", "send"]
 
 TimeInForce = Literal["post_only", "good_till_canceled", "immediate_or_cancel"]
 _TIMES: dict[str, TimeInForce] = {
@@ -27,7 +27,7 @@ _TIMES: dict[str, TimeInForce] = {
     "Ioc": "immediate_or_cancel",
     "FrontendMarket": "immediate_or_cancel",
 }
-_DONE = {"status": "ok", "response": {"type": "default"}}
+DONE = {"status": "ok", "response": {"type": "default"}}
 _HALTED = "Trading is halted."
 
 
@@ -137,7 +137,7 @@ def _modify(world: World, authorized: Authorized, time_ns: int, _: bool) -> Sent
         if is_batch or told["status"] == "err":
             return told
         status = told["response"]["data"]["statuses"][0]
-        return error(status["error"]) if "error" in status else _DONE
+        return error(status["error"]) if "error" in status else DONE
 
     if not good:
         return Sent(None, answer_of)
@@ -266,7 +266,7 @@ def _merged(
 def _default(answer: VenueAnswer | None) -> dict[str, Any]:
     """The answer to what only succeeds or fails."""
     if answer is None:
-        return _DONE
+        return DONE
     texts = [answer.refusal, *(result.text for result in answer.results if result.kind == "refused")]
     refused = next((text for text in texts if text is not None), None)
-    return _DONE if refused is None else error(refused)
+    return DONE if refused is None else error(refused)

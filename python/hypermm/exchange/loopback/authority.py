@@ -14,10 +14,12 @@ from msgspec import Meta, Raw, Struct
 from hypermm._core import Action, recover_signer
 from hypermm.exceptions import InvalidInputError
 from hypermm.exchange.loopback.actions import items
+from hypermm.exchange.loopback.agents import Agents
 from hypermm.exchange.loopback.nonces import NonceSets
 
 if TYPE_CHECKING:
-    from hypermm.exchange.loopback.settings import AgentSettings, ExchangeSettings
+    from hypermm.exchange.loopback.agents import Approval
+    from hypermm.exchange.loopback.settings import ExchangeSettings
 
 __all__ = ["Authority", "Authorized", "Refused", "Unreadable", "read_envelope"]
 
@@ -100,11 +102,7 @@ class Authority:
     def __init__(self, settings: ExchangeSettings, start_ms: int) -> None:
         self._is_mainnet = settings.is_mainnet
         self._funded = {account.address: account.deposit_usd > 0.0 for account in settings.accounts}
-        self._agents = {
-            agent.address: (account.address, agent, agent.expires_ms(start_ms))
-            for account in settings.accounts
-            for agent in account.agents
-        }
+        self._agents = Agents(settings.accounts, start_ms)
         self._nonces = NonceSets()
 
     def authorize(self, envelope: Envelope, now_ms: int) -> Authorized:
@@ -144,23 +142,42 @@ class Authority:
             raise Refused(refusal)
         return Authorized(account, read, envelope.nonce, envelope.expiresAfter)
 
+    def approve(self, envelope: Envelope, approval: Approval, now_ms: int) -> None:
+        """Lets an account take an agent in; only its own key can.
+
+        Raises:
+            Refused: See the module; or the venue does not take the agent.
+        """
+        signature = envelope.signature
+        signer = approval.account((signature.r, signature.s, signature.v), is_mainnet=self._is_mainnet)
+        if signer is None:
+            raise Refused("Unable to recover signer.")
+        if not self._funded.get(signer, False):
+            raise Refused(f"Must deposit before performing actions. User: {signer}")
+        if approval.nonce != envelope.nonce:
+            raise Refused(f"Invalid nonce: {approval.nonce} differs from {envelope.nonce}")
+        refusal = self._nonces.use(signer, envelope.nonce, now_ms)
+        if refusal is None:
+            refusal = self._agents.approve(signer, approval, now_ms, self._funded)
+        if refusal is not None:
+            raise Refused(refusal)
+
     def _account_of(self, signer: str, now_ms: int) -> str:
-        if signer in self._funded:
-            return signer
-        master, _, until_ms = self._agents.get(signer, (None, None, 0))
-        if master is None or now_ms > until_ms:
+        account = signer if signer in self._funded else self._agents.master(signer, now_ms)
+        if account is None:
             raise Refused(f"User or API Wallet {signer} does not exist.")
-        return master
+        return account
 
     def role(self, address: str, now_ms: int) -> dict[str, Any]:
         """The venue's answer to ``userRole``."""
         if address in self._funded:
             return {"role": "user"}
-        master, _, until_ms = self._agents.get(address, (None, None, 0))
-        if master is None or now_ms > until_ms:
-            return {"role": "missing"}
-        return {"role": "agent", "data": {"user": master}}
+        master = self._agents.master(address, now_ms)
+        return {"role": "missing"} if master is None else {"role": "agent", "data": {"user": master}}
 
-    def agents(self, address: str) -> list[tuple[AgentSettings, int]]:
-        """Agents of an account, with the last moment they may sign."""
-        return [(agent, until) for master, agent, until in self._agents.values() if master == address]
+    def extra_agents(self, address: str) -> list[dict[str, Any]]:
+        """The venue's answer to ``extraAgents``."""
+        return [
+            {"address": agent.address, "name": agent.name, "validUntil": until_ms}
+            for agent, until_ms in self._agents.named(address)
+        ]

@@ -12,7 +12,8 @@ from msgspec import Struct
 from hypermm._core import VenueAnswer
 from hypermm.exchange.hyperliquid.rate_limit import exchange_weight
 from hypermm.exchange.loopback.account_info import ACCOUNT_ANSWERS
-from hypermm.exchange.loopback.actions import error, items, send
+from hypermm.exchange.loopback.actions import DONE, error, items, send
+from hypermm.exchange.loopback.agents import read_approval
 from hypermm.exchange.loopback.authority import Authority, Refused, Unreadable, read_envelope
 from hypermm.exchange.loopback.feed import Clocks, MarketFeed
 from hypermm.exchange.loopback.hub import Hub
@@ -81,11 +82,7 @@ class LoopbackExchange:
         self._late: list[tuple[int, Callable[[], None]]] = []
         self._answers: dict[str, Callable[[InfoRequest], Any]] = {
             "userRole": lambda request: self._authority.role(request.user, world.block_ms),
-            "extraAgents": lambda request: [
-                {"address": agent.address, "name": agent.name, "validUntil": until_ms}
-                for agent, until_ms in self._authority.agents(request.user)
-                if agent.name
-            ],
+            "extraAgents": lambda request: self._authority.extra_agents(request.user),
         }
 
     # --- info ---------------------------------------------------------------------------------------------------
@@ -142,6 +139,11 @@ class LoopbackExchange:
             envelope = read_envelope(body)
             if counts and not self._limits.may_act(now_ns, exchange_weight(_count(envelope.action))):
                 done(_TOO_MANY)
+                return
+            approval = read_approval(envelope.action)
+            if approval is not None:
+                self._authority.approve(envelope, approval, now_ns // NS_PER_MS)
+                done(_json(DONE))
                 return
             authorized = self._authority.authorize(envelope, now_ns // NS_PER_MS)
         except Unreadable as unreadable:

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import difflib
 import random
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -35,6 +34,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hypermm.exceptions import InvalidConfigError
+from hypermm.exchange.loopback.toml_rows import read_rows
 
 __all__ = ["KINDS", "Fate", "Fault", "FaultPlan", "load_faults"]
 
@@ -89,18 +89,7 @@ def load_faults(path: Path) -> list[Fault]:
     Raises:
         InvalidConfigError: It is missing or no TOML, or a key is unknown, of the wrong type, missing or out of range.
     """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidConfigError(
-            field=f"faults file {path}", value=str(error).splitlines()[0], expected="a TOML file of [[fault]]"
-        ) from error
-    rows = document.pop("fault", [])
-    for key in document:
-        raise InvalidConfigError(field=f"{path}: {key}", value=document[key], expected="only tables [[fault]]")
-    if not isinstance(rows, list):
-        raise InvalidConfigError(field=f"{path}: fault", value=rows, expected="[[fault]], in double brackets")
-    return [_fault(row, f"{path}: fault[{place}]") for place, row in enumerate(rows)]
+    return [_fault(row, f"{path}: fault[{place}]") for place, row in enumerate(read_rows(path, "fault"))]
 
 
 def _fault(row: Any, place: str) -> Fault:

@@ -57,7 +57,7 @@ class Server:
         self, exchange: LoopbackExchange, clock: VenueClock, *, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         self._exchange = exchange
-        self._clock = clock
+        self.clock = clock
         self._host = host
         self.port = port
         self._wake: dict[int, asyncio.Event] = {}
@@ -106,9 +106,9 @@ class Server:
 
     async def _play(self) -> None:
         while True:
-            away_s = self._exchange.advance(self._clock.now_ns())
+            away_s = self._exchange.advance(self.clock.now_ns())
             if away_s > 0.0:
-                self._start(self._restart(away_s / self._clock.speed))
+                self._start(self._restart(away_s / self.clock.speed))
             self._flush()
             await asyncio.sleep(_TICK_S)
 
@@ -139,7 +139,7 @@ class Server:
         if refusal is not None:
             return refusal
         body = await request.read()
-        return _response(self._exchange.info(body, self._clock.now_ns()))
+        return _response(self._exchange.info(body, self.clock.now_ns()))
 
     async def _on_exchange(self, request: web.Request) -> web.StreamResponse:
         refusal = _refusal(request)
@@ -152,7 +152,7 @@ class Server:
             if not answered.done():
                 answered.set_result(reply)
 
-        self._exchange.act(body, self._clock.now_ns(), done)
+        self._exchange.act(body, self.clock.now_ns(), done)
         reply = await answered
         if reply is None:
             if request.transport is not None:
@@ -163,7 +163,7 @@ class Server:
     # --- websocket ----------------------------------------------------------------------------------------------
 
     async def _on_websocket(self, request: web.Request) -> web.StreamResponse:
-        connection = self._exchange.hub.connect(self._clock.now_ns())
+        connection = self._exchange.hub.connect(self.clock.now_ns())
         if connection is None:
             return web.Response(status=429)
         socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_BODY, timeout=0.5)
@@ -174,7 +174,7 @@ class Server:
             async for message in socket:
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     continue
-                self._exchange.receive(connection, message.data, self._clock.now_ns())
+                self._exchange.receive(connection, message.data, self.clock.now_ns())
                 self._wake[connection.number].set()
         finally:
             self._exchange.hub.disconnect(connection)
@@ -191,7 +191,7 @@ class Server:
             while True:
                 await wake.wait()
                 wake.clear()
-                for frame in connection.take(self._clock.now_ns()):
+                for frame in connection.take(self.clock.now_ns()):
                     await socket.send_str(frame.decode())
                 if connection.is_cut:
                     if request.transport is not None:

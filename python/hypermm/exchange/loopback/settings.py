@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -13,12 +12,21 @@ from msgspec import Meta, Struct
 
 from hypermm.exceptions import InvalidConfigError
 from hypermm.exchange.loopback.limits import Limits
+from hypermm.exchange.loopback.toml_rows import read_rows
 
-__all__ = ["AccountSettings", "AgentSettings", "ExchangeSettings", "load_accounts", "parse_account", "parse_agent"]
+__all__ = [
+    "AGENT_LIFE_MS",
+    "AccountSettings",
+    "AgentSettings",
+    "ExchangeSettings",
+    "load_accounts",
+    "parse_account",
+    "parse_agent",
+]
 
 Address: TypeAlias = Annotated[str, Meta(pattern="^0x[0-9a-f]{40}$")]
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-_AGENT_LIFE_MS = 90 * 86_400_000
+AGENT_LIFE_MS = 90 * 86_400_000
 
 
 class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,10 +41,6 @@ class AgentSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     address: Address
     name: str = ""
     valid_until_ms: Annotated[int, Meta(ge=0)] | None = None
-
-    def expires_ms(self, start_ms: int) -> int:
-        """`valid_until_ms`, or what the venue gives."""
-        return start_ms + _AGENT_LIFE_MS if self.valid_until_ms is None else self.valid_until_ms
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,16 +135,7 @@ def load_accounts(path: Path) -> tuple[AccountSettings, ...]:
         InvalidConfigError: It is missing or no TOML, or a key is unknown, of the wrong type or out of range.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidConfigError(
-            field=f"accounts file {path}", value=str(error).splitlines()[0], expected="a TOML file of [[account]]"
-        ) from error
-    rows = document.pop("account", [])
-    for key in document:
-        raise InvalidConfigError(field=f"{path}: {key}", value=document[key], expected="only tables [[account]]")
-    try:
-        return msgspec.convert(_lowered(rows), tuple[AccountSettings, ...])
+        return msgspec.convert(_lowered(read_rows(path, "account")), tuple[AccountSettings, ...])
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
         field = f"{path}: account{place.strip('`$')}"
