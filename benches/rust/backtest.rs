@@ -16,12 +16,10 @@ use std::time::Instant;
 
 use hypermm_core::config::EngineConfig;
 use hypermm_core::error::Error;
-use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::instrument::Instrument;
-use hypermm_core::pricing::decision::Decision;
 use hypermm_simulation::backtest::output::Summary;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run, run_with};
-use hypermm_simulation::backtest::strategy::Strategy;
+use hypermm_simulation::backtest::silent::Silent;
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::market::session::{Session, SessionSettings};
 
@@ -32,27 +30,6 @@ const CYCLE_NS: i64 = 250_000_000;
 // The recording's aggressors of each side, 1/s; its other rates are the session's defaults.
 const RECORDED_ARRIVALS: f64 = 0.69;
 const BUSY: f64 = 10.0;
-
-/// Hears everything, wants nothing.
-struct Silent;
-
-impl Strategy for Silent {
-    type Error = Error;
-
-    fn on_event(&mut self, _: i64, event: &MarketEvent<'_>) -> Result<(), Error> {
-        std::hint::black_box(event);
-        Ok(())
-    }
-
-    fn on_account(&mut self, _: i64, _: &AccountEvent) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn quote(&mut self, _: i64, decision: &mut Decision) -> Result<(), Error> {
-        std::hint::black_box(decision);
-        Ok(())
-    }
-}
 
 fn measure(
     name: &str,

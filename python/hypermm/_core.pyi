@@ -1631,11 +1631,12 @@ def backtest(
         latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
         strategy: Any object with ``on_event(event)`` and ``quote(time_ns)``; the latter returns a `Decision`, None,
             or anything with ``bids`` and ``asks`` that have ``prices`` and ``sizes``, best level first. An attribute
-            ``clip`` may say the size of one order.
+            ``clip`` may say the size of one order. Or one of ours by name: "engine"; "plain", the symmetric ladder of
+            the engine's base width and clip; "silent", which quotes nothing.
         progress: Called with (events done, events in all), at most twenty times a second and once at the end.
         log_decisions: Keep every decision.
 
-    Without a `strategy` other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
+    Unless `strategy` is an object other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
 
     Raises:
         InvalidInputError: A setting, a column or what `strategy` quoted is refused. The hint names the row, and file
@@ -2593,7 +2594,7 @@ def matching_session(
         seed: Seed of every draw, 0 to 2^63 − 1. What we quote changes no draw.
         duration_s: Length, s, 1 to 2,592,000.
         cycle_ns: Least time between quotes, ns; 0 quotes after every event.
-        strategy: As of `backtest`; or "engine", or "plain", the symmetric ladder of the engine's base width and clip.
+        strategy: As of `backtest`.
         deposit_usd: Money of the account at the start, USD.
         leverage: Its leverage; None = 10, or what the contract grants where that is less.
         latency: Constants, ns: one for all ways, or (to the venue, back from it, of the feed). None = as measured.
@@ -2604,7 +2605,7 @@ def matching_session(
     Returns:
         The result, and what the venue published until the end: columns as `Recording.from_columns` takes them.
 
-    Without a `strategy` of Python's other threads run meanwhile. What `strategy` or `progress` raise ends the run.
+    Unless `strategy` is an object other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
 
     Raises:
         InvalidInputError: A setting or what `strategy` quoted is refused.

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use hypermm_core::config::EngineConfig;
-use hypermm_simulation::backtest::scenarios::{Quoter, ScenarioRow, default_config, run_scenario, run_seeds};
+use hypermm_simulation::backtest::quoter::Quoter;
+use hypermm_simulation::backtest::scenarios::{ScenarioRow, default_config, run_scenario, run_seeds};
 use hypermm_simulation::market::scenario::Scenario;
 
 const FITTED: Range<u64> = 10_000..11_000;

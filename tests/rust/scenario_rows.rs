@@ -1,6 +1,7 @@
 //! Rows of scenarios as Rust makes them, for the test in Python that wants the same.
 
-use hypermm_simulation::backtest::scenarios::{Quoter, default_config, run_seeds};
+use hypermm_simulation::backtest::quoter::Quoter;
+use hypermm_simulation::backtest::scenarios::{default_config, run_seeds};
 use hypermm_simulation::market::scenario::Scenario;
 
 /// Prints a few rows of every scenario; `tests/python/test_scenario.py` reads them.

@@ -3,16 +3,16 @@
 use std::cell::Cell;
 
 use hypermm_core::config::EngineConfig;
-use hypermm_core::engine::QuoteEngine;
 use hypermm_core::error::Error;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
 use hypermm_simulation::backtest::output::BacktestOutput;
+use hypermm_simulation::backtest::quoter::Quoter;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run_with};
 use hypermm_simulation::venue::fill_models::{FillParameters, FillSettings};
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::access::over_rows;
 use crate::engine::{config_of, instrument_of};
@@ -57,14 +57,22 @@ pub(crate) fn backtest(
         log_decisions: log_decisions.map_or(Ok(true), |given| flag("log_decisions", given))?,
         ..BacktestSettings::default()
     };
-    if let Some(object) = &strategy {
-        check_strategy(object)?;
-    }
+    let (quoter, object) = match strategy {
+        Some(given) if given.is_instance_of::<PyString>() => {
+            let name = text("strategy", &given)?;
+            (guard(|| Quoter::named(&name))?, None)
+        }
+        Some(object) => {
+            check_strategy(&object)?;
+            (Quoter::Engine, Some(object))
+        }
+        None => (Quoter::Engine, None),
+    };
     let held = HeldColumns::of(recording)?;
     let columns = held.columns();
     let mut progress = Progress::new(progress, columns.len() as u64)?;
     let begun_s = monotonic_s(py)?;
-    let output: BacktestOutput = match strategy {
+    let output: BacktestOutput = match object {
         Some(object) => {
             let failure = Cell::new(None);
             let mut strategy = PythonStrategy { object, instrument: &instrument, failure: &failure };
@@ -75,14 +83,17 @@ pub(crate) fn backtest(
                 None => output,
             }
         }
-        None => over_rows(py, columns.len(), || run_engine(&columns, &instrument, config, &settings, &mut progress))?,
+        None => {
+            over_rows(py, columns.len(), || run_ours(quoter, &columns, &instrument, config, &settings, &mut progress))?
+        }
     }
     .map_err(|ended| ended.into_exception(recording))?;
     PyBacktestResult::new(py, &output, None, monotonic_s(py)? - begun_s)
 }
 
-/// The run of our own engine; it calls back into Python only to tell how far it is.
-fn run_engine(
+/// The run of a strategy of ours; it calls back into Python only to tell how far it is.
+fn run_ours(
+    quoter: Quoter,
     columns: &hypermm_simulation::market::recording::RecordingColumns<'_>,
     instrument: &Instrument,
     config: EngineConfig,
@@ -90,8 +101,8 @@ fn run_engine(
     progress: &mut Progress,
 ) -> Result<Result<BacktestOutput, Ended>, Error> {
     let failure = Cell::new(None);
-    let engine = QuoteEngine::new(instrument.clone(), config.clone())?;
-    let mut strategy = Watched { inner: engine, failure: &failure };
+    let inner = quoter.strategy(instrument, &config)?;
+    let mut strategy = Watched { inner, failure: &failure };
     let mut tell = |share: f64| keep(&failure, Python::attach(|py| progress.tell(py, share)));
     let output = run_with(columns, instrument, &config, settings, &mut strategy, &mut tell);
     Ok(match failure.take() {

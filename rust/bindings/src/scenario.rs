@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::thread::available_parallelism;
 
 use hypermm_core::config::EngineConfig;
-use hypermm_simulation::backtest::scenarios::{Quoter, ScenarioRow, default_config, run_seeds};
+use hypermm_simulation::backtest::quoter::Quoter;
+use hypermm_simulation::backtest::scenarios::{ScenarioRow, default_config, run_seeds};
 use hypermm_simulation::market::scenario::Scenario;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping};

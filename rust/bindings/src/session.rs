@@ -4,11 +4,9 @@ use std::cell::Cell;
 
 use hypermm_core::accounting::ledger::{MICROS, Micros};
 use hypermm_core::config::EngineConfig;
-use hypermm_core::engine::QuoteEngine;
 use hypermm_core::error::Error;
 use hypermm_simulation::backtest::matched::{MatchedOutput, MatchedSettings};
-use hypermm_simulation::backtest::plain::PlainLadder;
-use hypermm_simulation::backtest::scenarios::Quoter;
+use hypermm_simulation::backtest::quoter::Quoter;
 use hypermm_simulation::backtest::sessions::{run_session, session_settings};
 use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::preset::MarketPreset;
@@ -105,17 +103,8 @@ impl Run {
     fn play_ours(&self, quoter: Quoter, progress: &mut Progress) -> Result<Result<MatchedOutput, Ended>, Error> {
         let failure = Cell::new(None);
         let mut tell = |share: f64| keep(&failure, Python::attach(|py| progress.tell(py, share)));
-        let instrument = self.preset.instrument()?;
-        Ok(match quoter {
-            Quoter::Engine => {
-                let inner = QuoteEngine::new(instrument, self.config.clone())?;
-                self.play(&mut Watched { inner, failure: &failure }, &failure, &mut tell)
-            }
-            Quoter::Plain => {
-                let inner = PlainLadder::like(&instrument, &self.config)?;
-                self.play(&mut Watched { inner, failure: &failure }, &failure, &mut tell)
-            }
-        })
+        let inner = quoter.strategy(&self.preset.instrument()?, &self.config)?;
+        Ok(self.play(&mut Watched { inner, failure: &failure }, &failure, &mut tell))
     }
 
     fn play<S: Strategy<Error = Ended>>(

@@ -1,38 +1,14 @@
 //! One scenario from many seeds, on all cores; a row does not depend on which others were asked for.
 
 use hypermm_core::config::EngineConfig;
-use hypermm_core::engine::QuoteEngine;
-use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::error::Result;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::{Lots, NS_PER_S};
 use rayon::prelude::*;
 
 use super::matched::{MatchedOutput, MatchedSettings, run_matched};
-use super::plain::PlainLadder;
+use super::quoter::Quoter;
 use crate::market::scenario::{Reach, Scenario};
-
-/// Who quotes in a scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quoter {
-    /// The engine.
-    Engine,
-    /// The plain ladder of the engine's base width, spacing and clip.
-    Plain,
-}
-
-impl Quoter {
-    /// "engine" or "plain".
-    ///
-    /// # Errors
-    /// [`hypermm_core::error::Error::InvalidInput`] for another name.
-    pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "engine" => Ok(Self::Engine),
-            "plain" => Ok(Self::Plain),
-            _ => Err(invalid_input("strategy", name, "engine or plain", "")),
-        }
-    }
-}
 
 /// What one seed came to. Positions in contracts, at the venue.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,16 +59,8 @@ pub fn run_scenario(
     let instrument = scenario.instrument()?;
     let settings = settings(scenario, &instrument, seed);
     let mut market = scenario.market(seed, reach)?;
-    let output = match quoter {
-        Quoter::Engine => {
-            let mut engine = QuoteEngine::new(instrument.clone(), config.clone())?;
-            run_matched(&mut market, &instrument, config, &settings, &mut engine, &mut |_| {})?
-        }
-        Quoter::Plain => {
-            let mut ladder = PlainLadder::like(&instrument, config)?;
-            run_matched(&mut market, &instrument, config, &settings, &mut ladder, &mut |_| {})?
-        }
-    };
+    let mut strategy = quoter.strategy(&instrument, config)?;
+    let output = run_matched(&mut market, &instrument, config, &settings, &mut strategy, &mut |_| {})?;
     Ok(row(scenario, &instrument, seed, &output))
 }
 
@@ -117,7 +85,7 @@ pub fn run_seeds(
 pub fn default_config(scenario: &Scenario, quoter: Quoter) -> Result<EngineConfig> {
     let engine = EngineConfig { max_position: scenario.max_position, ..EngineConfig::default() };
     Ok(match quoter {
-        Quoter::Engine => engine,
+        Quoter::Engine | Quoter::Silent => engine,
         Quoter::Plain => EngineConfig {
             max_position: scenario.plain_max_position,
             clip: Some(engine.clip_at(&scenario.instrument()?, scenario.start_price())),
