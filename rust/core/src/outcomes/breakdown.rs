@@ -110,11 +110,16 @@ struct Sums {
 
 impl Sums {
     #[inline]
-    fn add(&mut self, size: f64, value: f64) {
+    fn of(size: f64, value: f64) -> Self {
         let weighted = size * value;
-        self.first += weighted;
-        self.cross += size * weighted;
-        self.square += weighted * weighted;
+        Self { first: weighted, cross: size * weighted, square: weighted * weighted }
+    }
+
+    #[inline]
+    fn add(&mut self, more: &Self) {
+        self.first += more.first;
+        self.cross += more.cross;
+        self.square += more.square;
     }
 
     fn error(&self, size: f64, size_square: f64) -> f64 {
@@ -135,6 +140,37 @@ struct Tally {
     adverse_selection: f64,
     edge: Sums,
     markout: Sums,
+}
+
+impl Tally {
+    #[inline]
+    fn of(outcome: &Outcome) -> Self {
+        let fill = &outcome.fill;
+        Self {
+            fills: 1,
+            adverse: u64::from(outcome.adverse),
+            volume: fill.price * fill.size,
+            size: fill.size,
+            size_square: fill.size * fill.size,
+            depth: fill.size * fill.depth_bps(),
+            adverse_selection: fill.size * outcome.adverse_selection_bps,
+            edge: Sums::of(fill.size, outcome.edge_bps),
+            markout: Sums::of(fill.size, outcome.markout_bps),
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, more: &Self) {
+        self.fills += more.fills;
+        self.adverse += more.adverse;
+        self.volume += more.volume;
+        self.size += more.size;
+        self.size_square += more.size_square;
+        self.depth += more.depth;
+        self.adverse_selection += more.adverse_selection;
+        self.edge.add(&more.edge);
+        self.markout.add(&more.markout);
+    }
 }
 
 /// What became of a group's fills at one horizon.
@@ -176,6 +212,7 @@ impl Breakdown {
     /// Takes in what a [`crate::outcomes::markout::MarkoutTracker`] says.
     pub fn on_outcome(&mut self, outcome: &Outcome) {
         let fill = &outcome.fill;
+        let one = Tally::of(outcome);
         for group in [
             Group::All,
             Group::Side(fill.side),
@@ -187,15 +224,7 @@ impl Breakdown {
             // The tracker lets no level pass that has no place here.
             let row = group.place().and_then(|place| self.tallies.get_mut(place));
             if let Some(tally) = row.and_then(|row| row.get_mut(outcome.horizon)) {
-                tally.fills += 1;
-                tally.adverse += u64::from(outcome.adverse);
-                tally.volume += fill.price * fill.size;
-                tally.size += fill.size;
-                tally.size_square += fill.size * fill.size;
-                tally.depth += fill.size * fill.depth_bps();
-                tally.adverse_selection += fill.size * outcome.adverse_selection_bps;
-                tally.edge.add(fill.size, outcome.edge_bps);
-                tally.markout.add(fill.size, outcome.markout_bps);
+                tally.add(&one);
             }
         }
     }

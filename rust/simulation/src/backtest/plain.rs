@@ -8,7 +8,7 @@ use hypermm_core::error::{Error, Result};
 use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::pricing::decision::{Decision, QuoteSide};
-use hypermm_core::types::{BPS, Lots, QuoteStatus, Side, TimestampNs};
+use hypermm_core::types::{BPS, Lots, Price, QuoteStatus, Side, TimestampNs};
 
 use super::strategy::Strategy;
 
@@ -56,12 +56,13 @@ impl PlainLadder {
         quotes.len = 0;
         for spacing_bps in &self.spacing_bps {
             let wanted = mid * (1.0 - side.sign() * (self.half_spread_bps + spacing_bps) / BPS);
-            let price = self.instrument.round_price(wanted, side)?;
+            let units = self.instrument.round_units(wanted * self.instrument.price_scale(), side);
+            let units = Price(units as i64);
+            let price = self.instrument.price_to_f64(units);
             let takes = match side {
                 Side::Buy => price >= opposite,
                 Side::Sell => price <= opposite,
             };
-            let units = self.instrument.price_from_f64("price", price)?;
             let merged = quotes.len > 0 && quotes.price_units[quotes.len - 1] == units;
             if takes || merged {
                 continue;

@@ -137,15 +137,19 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         while let Some(shown_ns) = self.followed.next_time_ns().filter(|time_ns| *time_ns <= limit_ns) {
             self.match_prints(shown_ns);
             let Some((received_ns, bids, asks)) = self.followed.step() else { return };
-            for (side, own, other) in [(Side::Buy, &bids, &asks), (Side::Sell, &asks, &bids)] {
+            for (side, mut own, other) in [(Side::Buy, bids, &asks), (Side::Sell, asks, &bids)] {
                 if self.resting[side.index()].is_empty() {
                     self.met[side.index()] = 0;
                     continue;
                 }
                 self.meet_other_side((shown_ns, received_ns), side, other);
                 for &slot in &self.resting[side.index()] {
+                    // Whoever is first stays first, whatever the level shows.
+                    if self.orders.beside(slot).queue.ahead() == 0.0 {
+                        continue;
+                    }
                     let price = self.orders.order(slot).price;
-                    if let Some(shown) = own.at(price.0 as f64 / self.price_scale) {
+                    if let Some(shown) = own.at_next(price.0 as f64 / self.price_scale) {
                         self.orders.beside_mut(slot).queue.follow_shown(shown, cancels);
                     }
                 }

@@ -33,6 +33,15 @@ impl Shown<'_> {
         None
     }
 
+    /// As [`Shown::at`], leaving out the levels better than `price`: for prices asked for best first.
+    pub(super) fn at_next(&mut self, price: f64) -> Option<f64> {
+        let better = |level: &f64| self.side.sign() * (level - price) > SAME_PRICE * price;
+        let passed = self.prices.iter().take_while(|level| better(level)).count();
+        self.prices = &self.prices[passed..];
+        self.sizes = &self.sizes[passed..];
+        self.at(price)
+    }
+
     /// Size shown at prices at which an order of the other side at `price` would trade.
     pub(super) fn up_to(&self, price: f64) -> f64 {
         let reached = |level: &f64| self.side.sign() * (level - price) >= -SAME_PRICE * price;
