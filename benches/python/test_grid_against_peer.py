@@ -1,8 +1,8 @@
 """Replay speed against hftbacktest's, on one synthetic feed, in one run: no strategy, a fixed ladder, the whole engine.
 
-The feed is that of the peer's own ``gen_feed.py``: seeded changes of single levels and prints, some 22 batches a second.
+The feed is that of the peer's own ``gen_feed.py``: seeded changes of single levels and prints, 22 batches a second.
 Rates are rows of that feed per second for both. hftbacktest reads the rows as they are; our recording holds the same
-feed as books of twenty levels, one a batch, and prints, which the converter of ``hypermm data convert`` makes of it once
+feed as books of twenty levels, one a batch, and prints, which the converter of ``hypermm data convert`` makes once
 beforehand (its time is printed apart). Both keep queues by the power law with exponent 2, send with 12 ms and hear with
 18 ms of latency and look at the market every 100 ms. The fixed ladders have eight levels a side, a tick apart: the
 peer's moves with its position, ours is symmetric around the mid.

@@ -99,9 +99,21 @@ def test_a_strategy_of_ones_own_is_judged_by_the_same_venue(result: hypermm.Back
 
 def test_a_strategy_may_quote_nothing() -> None:
     silent = SimpleNamespace(on_event=lambda event: None, quote=lambda time_ns: None)
-    summary = hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=silent).summary()
-    assert summary["fills"] == summary["orders_placed"] == 0
-    assert summary["pnl_usd"] == 0.0
+    for strategy in (silent, "silent"):
+        summary = hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=strategy).summary()
+        assert summary["fills"] == summary["orders_placed"] == 0
+        assert summary["pnl_usd"] == 0.0
+
+
+def test_a_strategy_of_ours_is_known_by_its_name(result: hypermm.BacktestResult) -> None:
+    """Kills: a name that plays another strategy."""
+    engine, plain = (
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy=name, **SETTINGS) for name in ("engine", "plain")
+    )
+    assert np.array_equal(engine.fills["price"], result.fills["price"])
+    assert 0 < len(plain.fills["price"]) != len(engine.fills["price"])
+    with pytest.raises(hypermm.InvalidInputError, match="engine, plain or silent"):
+        hypermm.backtest(COLUMNS, INSTRUMENT, CONFIG, strategy="martingale")
 
 
 @pytest.mark.parametrize(
@@ -284,7 +296,6 @@ LADDER = SimpleNamespace(prices=[], sizes=[])
     ("strategy", "hint"),
     [
         (object(), ""),
-        ("engine", ""),
         (SimpleNamespace(on_event=lambda event: None), ""),
         (SimpleNamespace(on_event=lambda event: None, quote=3), ""),
         (SimpleNamespace(on_event=None, quote=lambda time_ns: None), ""),

@@ -98,7 +98,7 @@ def test_engine_fields_are_laid_over_the_defaults_of_the_scenario() -> None:
     [
         ({"name": "feb20"}, InvalidInputError, "scenario", "feb19, feb12, calm"),
         ({"name": 19}, InvalidInputError, "scenario", "text"),
-        ({"strategy": "martingale"}, InvalidInputError, "strategy", "engine or plain"),
+        ({"strategy": "martingale"}, InvalidInputError, "strategy", "engine, plain or silent"),
         ({"seeds": 0}, InvalidInputError, "seeds", "1 to 1000000"),
         ({"seeds": 1_000_001}, InvalidInputError, "seeds", "1 to 1000000"),
         ({"seeds": 2.0}, InvalidInputError, "seeds", "an integer"),
@@ -243,7 +243,7 @@ def test_markouts_and_split_are_those_of_the_published_feed(
         ({"preset": "doge"}, "preset", "one of hype, eth"),
         ({"preset": 3}, "preset", "text"),
         ({"config": {}}, "config", "EngineConfig"),
-        ({"strategy": "martingale"}, "strategy", "engine or plain"),
+        ({"strategy": "martingale"}, "strategy", "engine, plain or silent"),
         ({"strategy": object()}, "strategy", "on_event"),
         ({"duration_s": 0.5}, "duration_s", "1 to 2592000 s"),
         ({"duration_s": float("nan")}, "duration_s", "1 to 2592000 s"),
