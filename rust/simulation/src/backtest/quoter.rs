@@ -44,7 +44,7 @@ impl Quoter {
     /// [`Error::InvalidConfig`] for a configuration out of range.
     pub fn strategy(self, instrument: &Instrument, config: &EngineConfig) -> Result<NamedStrategy> {
         Ok(match self {
-            Self::Engine => NamedStrategy::Engine(Box::new(QuoteEngine::new(instrument.clone(), *config)?)),
+            Self::Engine => NamedStrategy::Engine(Box::new(QuoteEngine::new(instrument.clone(), config.clone())?)),
             Self::Plain => NamedStrategy::Plain(Box::new(PlainLadder::like(instrument, config)?)),
             Self::Silent => NamedStrategy::Silent(Silent),
         })
