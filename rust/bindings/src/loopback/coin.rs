@@ -1,29 +1,33 @@
 //! `LoopbackCoin`: a contract of a loopback venue with whatever makes its market.
 
+use hypermm_core::accounting::ledger::Mark;
+use hypermm_core::instrument::Instrument;
+use hypermm_core::types::Lots;
+use hypermm_core::types::Price;
+use hypermm_simulation::market::preset::MarketPreset;
+use hypermm_simulation::market::session::Session;
+use hypermm_simulation::venue::fees::FeeScale;
+use hypermm_simulation::venue::funding::{FundingTerms, PremiumRule};
+use hypermm_simulation::venue::loopback::coin::{CoinMarket, CoinSettings};
+use hypermm_simulation::venue::matching::order::Refusal;
+use hypermm_simulation::venue::matching::rules::AssetSettings;
 use pyo3::prelude::*;
 
+use super::decimal::decimal;
 use crate::engine::instrument_of;
 use crate::error::{guard, invalid_input};
-use crate::input::{flag, integer, number, text};
+use crate::input::{count, flag, number, text};
 use crate::instrument::PyInstrument;
-use hypermm_core::instrument::Instrument;
-use hypermm_simulation::market::preset::MarketPreset;
+use crate::recording::HeldColumns;
 
-const MARGIN_MODES: [&str; 3] = ["cross", "no_cross", "strict_isolated"];
+const MAX_DECIMALS: u32 = 6;
 
 /// A contract of a `LoopbackVenue` with whatever makes its market; frozen.
 #[pyclass(frozen, name = "LoopbackCoin", module = "hypermm._core")]
 pub(crate) struct PyLoopbackCoin {
-    instrument: Instrument,
+    pub(super) settings: CoinSettings,
     asset_id: u32,
-    dex: String,
-    deployer_fee_scale: f64,
-    growth_mode: bool,
-    margin_mode: &'static str,
-    funding_multiplier: f64,
-    _impact_notional_usd: f64,
-    _preset: Option<MarketPreset>,
-    _recording: Option<Py<PyAny>>,
+    pub(super) dex: String,
 }
 
 #[pymethods]
@@ -47,41 +51,50 @@ impl PyLoopbackCoin {
         funding_multiplier: Option<&Bound<'_, PyAny>>,
         impact_notional_usd: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mode = margin_mode.map_or(Ok("cross".to_owned()), |given| text("margin_mode", given))?;
-        let known = MARGIN_MODES.iter().find(|known| **known == mode).copied();
+        let market = match (preset, recording) {
+            (Some(name), None) => {
+                let name = text("preset", name)?;
+                CoinMarket::Preset(guard(|| MarketPreset::named(&name))?)
+            }
+            (None, Some(recording)) => {
+                let held = HeldColumns::of(recording)?;
+                CoinMarket::Recording(Session::from(&held.columns()))
+            }
+            _ => return Err(invalid_input("preset", instrument, "either a preset or a recording", "")),
+        };
         let number_or = |field: &str, given: Option<&Bound<'_, PyAny>>, otherwise: f64| {
             given.map_or(Ok(otherwise), |given| number(field, given))
         };
-        let preset = preset
-            .map(|given| text("preset", given).and_then(|name| guard(|| MarketPreset::named(&name))))
-            .transpose()?;
-        if preset.is_some() == recording.is_some() {
-            return Err(invalid_input("preset", asset_id, "either a preset or a recording", ""));
-        }
-        Ok(Self {
-            instrument: instrument_of(instrument)?,
-            asset_id: integer("asset_id", asset_id, "an integer of 0 or more", "")? as u32,
-            dex: dex.map_or(Ok(String::new()), |given| text("dex", given))?,
-            deployer_fee_scale: number_or("deployer_fee_scale", deployer_fee_scale, 0.0)?,
-            growth_mode: growth_mode.map_or(Ok(false), |given| flag("growth_mode", given))?,
-            margin_mode: known.unwrap_or("cross"),
-            funding_multiplier: number_or("funding_multiplier", funding_multiplier, 1.0)?,
-            _impact_notional_usd: number_or("impact_notional_usd", impact_notional_usd, 6_000.0)?,
-            _preset: preset,
-            _recording: recording.map(|given| given.clone().unbind()),
-        })
+        let mut asset = AssetSettings::new(instrument_of(instrument)?);
+        (asset.isolated_only, asset.keeps_isolated_margin) = margin_mode.map_or(Ok((false, false)), margin_mode_of)?;
+        asset.fee_scale = FeeScale {
+            deployer_scale: number_or("deployer_fee_scale", deployer_fee_scale, 0.0)?,
+            growth: growth_mode.map_or(Ok(false), |given| flag("growth_mode", given))?,
+        };
+        guard(|| asset.fee_scale.check())?;
+        let dex = dex.map_or(Ok(String::new()), |given| text("dex", given))?;
+        let notional = number_or("impact_notional_usd", impact_notional_usd, 6_000.0)?;
+        let multiplier = number_or("funding_multiplier", funding_multiplier, 1.0)?;
+        let funding = if dex.is_empty() {
+            FundingTerms { multiplier, ..FundingTerms::native(notional) }
+        } else {
+            FundingTerms::builder(notional, multiplier)
+        };
+        guard(|| funding.check())?;
+        let asset_id = count("asset_id", asset_id)?;
+        Ok(Self { settings: CoinSettings { asset, funding, market }, asset_id, dex })
     }
 
     /// The contract.
     #[getter]
     fn instrument(&self) -> PyInstrument {
-        PyInstrument { inner: self.instrument.clone() }
+        PyInstrument { inner: self.settings.asset.instrument.clone() }
     }
 
     /// Venue symbol.
     #[getter]
-    fn coin(&self) -> &str {
-        self.instrument.coin()
+    pub(super) fn coin(&self) -> &str {
+        self.settings.asset.instrument.coin()
     }
 
     /// The venue's number of it.
@@ -99,24 +112,97 @@ impl PyLoopbackCoin {
     /// What the builder adds to fees.
     #[getter]
     fn deployer_fee_scale(&self) -> f64 {
-        self.deployer_fee_scale
+        self.settings.asset.fee_scale.deployer_scale
     }
 
     /// Fees and volume count a tenth.
     #[getter]
     fn growth_mode(&self) -> bool {
-        self.growth_mode
+        self.settings.asset.fee_scale.growth
     }
 
     /// Margin mode.
     #[getter]
     fn margin_mode(&self) -> &'static str {
-        self.margin_mode
+        match (self.settings.asset.isolated_only, self.settings.asset.keeps_isolated_margin) {
+            (false, _) => "cross",
+            (true, false) => "no_cross",
+            (true, true) => "strict_isolated",
+        }
     }
 
     /// Factor on the funding rate.
     #[getter]
     fn funding_multiplier(&self) -> f64 {
-        self.funding_multiplier
+        self.settings.funding.multiplier
+    }
+
+    fn __repr__(&self) -> String {
+        let market = match self.settings.funding.premium {
+            PremiumRule::OutsideImpact => "",
+            PremiumRule::ImpactMiddle => ", a builder's",
+        };
+        format!("LoopbackCoin({}, asset_id={}{market})", self.coin(), self.asset_id)
+    }
+}
+
+fn margin_mode_of(given: &Bound<'_, PyAny>) -> PyResult<(bool, bool)> {
+    match text("margin_mode", given)?.as_str() {
+        "cross" => Ok((false, false)),
+        "no_cross" => Ok((true, false)),
+        "strict_isolated" => Ok((true, true)),
+        _ => Err(invalid_input("margin_mode", given, "\"cross\", \"no_cross\" or \"strict_isolated\"", "")),
+    }
+}
+
+/// A contract's numbers as text.
+pub(super) struct Label {
+    pub(super) coin: String,
+    pub(super) asset_id: u32,
+    pub(super) instrument: Instrument,
+}
+
+impl Label {
+    pub(super) fn of(coin: &PyLoopbackCoin) -> Self {
+        let instrument = coin.settings.asset.instrument.clone();
+        Self { coin: instrument.coin().to_owned(), asset_id: coin.asset_id, instrument }
+    }
+
+    pub(super) fn price_digits(&self) -> u32 {
+        MAX_DECIMALS - self.instrument.size_decimals()
+    }
+
+    pub(super) fn price(&self, price: Price) -> String {
+        decimal(price.0.into(), self.price_digits())
+    }
+
+    pub(super) fn mark(&self, mark: Mark) -> String {
+        decimal(i128::from(mark.0) * 5, self.price_digits() + 1)
+    }
+
+    /// A price in units that need not be whole, to six decimals.
+    pub(super) fn price_f64(&self, units: f64) -> String {
+        super::decimal::rounded(units / self.instrument.price_scale(), MAX_DECIMALS)
+    }
+
+    pub(super) fn lots(&self, lots: Lots) -> String {
+        decimal(lots.0.into(), self.instrument.size_decimals())
+    }
+
+    /// Mean price of so much notional in so many lots, to six decimals.
+    pub(super) fn average(&self, notional: i128, size: Lots) -> String {
+        let below = i128::from(size.0.max(1)) * 10_i128.pow(self.price_digits());
+        let above = notional.saturating_mul(1_000_000);
+        decimal((2 * above + below) / (2 * below), MAX_DECIMALS)
+    }
+
+    /// The venue's words, with the contract's number where the venue adds it.
+    pub(super) fn refusal(&self, reason: &Refusal) -> String {
+        let text = reason.text(&self.instrument);
+        if reason.uses_up_name() || matches!(reason, Refusal::MissingOrder) {
+            format!("{text} asset={}", self.asset_id)
+        } else {
+            text
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! `LoopbackVenue`: the matching venue for the exchange on loopback, stepped by the caller's clock.
 
 mod coin;
+mod decimal;
+mod request;
+mod tell;
 mod values;
 mod venue;
 

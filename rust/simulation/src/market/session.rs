@@ -253,6 +253,39 @@ impl Session {
     }
 }
 
+impl From<&RecordingColumns<'_>> for Session {
+    fn from(columns: &RecordingColumns<'_>) -> Self {
+        Self {
+            depth: columns.depth,
+            book_time_ns: columns.book_time_ns.to_vec(),
+            book_exchange_time_ns: columns.book_exchange_time_ns.to_vec(),
+            bid_prices: columns.bid_prices.to_vec(),
+            bid_sizes: columns.bid_sizes.to_vec(),
+            ask_prices: columns.ask_prices.to_vec(),
+            ask_sizes: columns.ask_sizes.to_vec(),
+            best_time_ns: columns.best_time_ns.to_vec(),
+            best_exchange_time_ns: columns.best_exchange_time_ns.to_vec(),
+            best_bid_price: columns.best_bid_price.to_vec(),
+            best_bid_size: columns.best_bid_size.to_vec(),
+            best_ask_price: columns.best_ask_price.to_vec(),
+            best_ask_size: columns.best_ask_size.to_vec(),
+            trade_time_ns: columns.trade_time_ns.to_vec(),
+            trade_exchange_time_ns: columns.trade_exchange_time_ns.to_vec(),
+            trade_price: columns.trade_price.to_vec(),
+            trade_size: columns.trade_size.to_vec(),
+            trade_aggressor: columns.trade_aggressor.to_vec(),
+            trade_id: columns.trade_id.to_vec(),
+            context_time_ns: columns.context.time_ns.to_vec(),
+            mark_price: columns.context.mark_price.to_vec(),
+            oracle_price: columns.context.oracle_price.to_vec(),
+            funding_rate: columns.context.funding_rate.to_vec(),
+            predicted_funding: columns.context.predicted_funding.to_vec(),
+            next_settlement_ns: columns.context.next_settlement_ns.to_vec(),
+            open_interest: columns.context.open_interest.to_vec(),
+        }
+    }
+}
+
 struct Market<'a> {
     instrument: &'a Instrument,
     settings: &'a SessionSettings,

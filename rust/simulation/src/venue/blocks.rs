@@ -62,12 +62,17 @@ impl BlockSettings {
         self.clock.validate()?;
         self.latency.validate()?;
         for (field, value) in [("cancel_hold_ns", self.cancel_hold_ns), ("taking_hold_ns", self.taking_hold_ns)] {
-            if !(0..=MAX_HOLD_NS).contains(&value) {
-                return Err(invalid_input(field, value, "0 to 10000000000 ns", "300 ms is 300000000"));
-            }
+            require_hold(field, value)?;
         }
         Ok(())
     }
+}
+
+fn require_hold(field: &'static str, value: i64) -> Result<()> {
+    if (0..=MAX_HOLD_NS).contains(&value) {
+        return Ok(());
+    }
+    Err(invalid_input(field, value, "0 to 10000000000 ns", "300 ms is 300000000"))
 }
 
 #[derive(Debug)]
@@ -151,6 +156,21 @@ impl BlockVenue {
         actions: &[Action],
         expires_after_ns: Option<TimestampNs>,
     ) -> Result<RequestId> {
+        self.submit_held(now_ns, account, actions, expires_after_ns, None)
+    }
+
+    /// As [`Self::submit`], held back by the mempool for `hold_ns` instead of what its class is; 0 to 10 s.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and a hold out of range.
+    pub fn submit_held(
+        &mut self,
+        now_ns: TimestampNs,
+        account: AccountId,
+        actions: &[Action],
+        expires_after_ns: Option<TimestampNs>,
+        hold_ns: Option<i64>,
+    ) -> Result<RequestId> {
         let Some(class) = actions.iter().map(Action::class).max() else {
             return Err(invalid_input("actions", "none", "at least one action", "the venue refuses empty batches"));
         };
@@ -158,6 +178,8 @@ impl BlockVenue {
             let expected = format!("at least {}, the time of the last block", self.last_block_ns);
             return Err(time_order("now_ns", now_ns, expected, "run blocks only up to the time of what is sent next"));
         }
+        let hold_ns = hold_ns.unwrap_or(self.hold_ns[class as usize]);
+        require_hold("hold_ns", hold_ns)?;
         let connection = self.connections.connect(account);
         let (number, arrival_ns) = self.connections.send(connection, now_ns);
         let id = RequestId(self.next_request);
@@ -169,7 +191,7 @@ impl BlockVenue {
             connection,
             number,
             class,
-            effective_ns: arrival_ns.saturating_add(self.hold_ns[class as usize]),
+            effective_ns: arrival_ns.saturating_add(hold_ns),
             expires_after_ns: expires_after_ns.unwrap_or(TimestampNs::MAX),
             actions: copy,
         });
@@ -212,7 +234,10 @@ impl BlockVenue {
             match *turn {
                 Turn::Background(place) => {
                     let (account, action) = &background[place];
-                    execute(exchange, connections, block, *account, action, sink);
+                    exchange.execute(block.time_ns, *account, action, &mut |event| {
+                        connections.notify(block, event);
+                        sink(event);
+                    });
                 }
                 Turn::Request(_, place) => carry_out(exchange, connections, block, &self.due[place], sink),
             }
@@ -308,21 +333,7 @@ impl BlockVenue {
     }
 }
 
-fn execute(
-    exchange: &mut Exchange,
-    connections: &mut Connections,
-    block: Block,
-    account: AccountId,
-    action: &Action,
-    sink: &mut impl FnMut(&VenueEvent),
-) -> Answer {
-    exchange.execute(block.time_ns, account, action, &mut |event| {
-        connections.notify(block, event);
-        sink(event);
-    })
-}
-
-/// Executes a batch, unless it comes too late, and sends its answers.
+/// Executes a batch, unless it comes too late or is over the quota, and sends its answers.
 fn carry_out(
     exchange: &mut Exchange,
     connections: &mut Connections,
@@ -332,15 +343,20 @@ fn carry_out(
 ) {
     let account = connections.account(request.connection);
     let time_ns = connections.answer_ns(request.connection, request.number, block);
-    let is_expired = block.time_ns > request.expires_after_ns;
-    if is_expired {
-        exchange.charge_requests(account, EXPIRED_COST * request.actions.len() as u64);
-    }
+    let requests = request.actions.len() as u64;
+    let refusal = if block.time_ns > request.expires_after_ns {
+        exchange.charge_requests(account, EXPIRED_COST * requests);
+        Some(Refusal::Expired)
+    } else {
+        exchange.count_requests(block.time_ns, account, requests, request.class == ActionClass::Cancel).err()
+    };
     for (index, action) in request.actions.iter().enumerate() {
-        let answer = if is_expired {
-            Answer::Refused { reason: Refusal::Expired, order_id: None }
-        } else {
-            execute(exchange, connections, block, account, action, sink)
+        let answer = match refusal {
+            Some(reason) => Answer::Refused { reason, order_id: None },
+            None => exchange.execute_counted(block.time_ns, account, action, &mut |event| {
+                connections.notify(block, event);
+                sink(event);
+            }),
         };
         let heard = ReceivedAnswer { time_ns, account, request: request.id, index, answer };
         connections.answer(request.connection, heard);

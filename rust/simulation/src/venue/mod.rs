@@ -9,6 +9,7 @@ pub mod fill_models;
 pub mod funding;
 pub mod gateway;
 pub mod latency;
+pub mod loopback;
 pub mod matched;
 pub mod matching;
 pub mod recorded;

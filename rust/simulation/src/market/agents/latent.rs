@@ -38,7 +38,7 @@ impl Default for Conditions {
 }
 
 /// A latent price that agents quote around and informed takers know more of.
-pub trait FairPrice: Send {
+pub trait FairPrice: Send + Sync {
     /// Moves on to `to_ns` and gives the fair price there, quote currency, finite and above 0. Earlier times change nothing.
     fn advance(&mut self, to_ns: TimestampNs) -> f64;
 

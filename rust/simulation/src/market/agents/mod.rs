@@ -14,6 +14,7 @@ pub mod informed;
 pub mod latent;
 pub mod liquidations;
 pub mod liquidity;
+pub mod recorded;
 pub mod regime;
 pub mod synthetic;
 

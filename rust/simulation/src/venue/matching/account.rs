@@ -13,6 +13,8 @@ use crate::venue::fees::{FeeRates, FillRates};
 pub(super) struct Position {
     pub(super) ledger: Ledger,
     pub(super) rates: FillRates,
+    /// Whose money backs it.
+    pub(super) clearinghouse: usize,
     pub(super) leverage: u32,
     pub(super) is_cross: bool,
     /// Money set apart for an isolated position: margin moved in, less what the position cost.
@@ -45,8 +47,8 @@ impl Position {
 pub(super) struct Account {
     pub(super) is_background: bool,
     pub(super) fees: FeeRates,
-    /// Money not set apart: deposit + transfers + Σ cash of the ledgers − Σ isolated.
-    pub(super) cash: Micros,
+    /// Money not set apart, by clearinghouse: deposit + transfers + Σ cash of the ledgers − Σ isolated.
+    pub(super) cash: Vec<Micros>,
     pub(super) positions: Vec<Position>,
     /// Volume that counts for limits.
     pub(super) volume: Micros,
@@ -71,10 +73,13 @@ pub(super) struct BookedLeg {
 
 impl Account {
     pub(super) fn new(kind: AccountKind, assets: &[AssetSettings], rules: &VenueRules) -> Result<Self> {
-        let (is_background, cash, fees) = match kind {
+        let (is_background, deposit, fees) = match kind {
             AccountKind::Trader { deposit, fees } => (false, deposit, fees),
             AccountKind::Background => (true, 0, FeeRates::FREE),
         };
+        let clearinghouses = assets.iter().map(|asset| asset.clearinghouse as usize + 1).max().unwrap_or(1);
+        let mut cash = vec![0; clearinghouses];
+        cash[0] = deposit;
         let mut account = Self {
             is_background,
             fees,
@@ -93,6 +98,7 @@ impl Account {
             account.positions.push(Position {
                 ledger: Ledger::new(0.0)?,
                 rates: fees.in_contract(&asset.fee_scale)?,
+                clearinghouse: asset.clearinghouse as usize,
                 leverage: rules.default_leverage.min(asset.instrument.max_leverage()),
                 is_cross: !asset.isolated_only,
                 isolated: 0,
@@ -121,10 +127,11 @@ impl Account {
         let before = position.size();
         let booked = position.ledger.on_fill(side, price, Lots(size), Some(fee))?;
         let paid = if side == Side::Buy { booked.notional } else { -booked.notional };
-        self.cash -= fee;
+        let cash = &mut self.cash[position.clearinghouse];
+        *cash -= fee;
         let mut shortfall = 0;
         if position.is_cross {
-            self.cash -= paid;
+            *cash -= paid;
         } else {
             shortfall = self.book_isolated(asset, before, price, paid, margin_price);
         }
@@ -151,12 +158,12 @@ impl Account {
                 released = 0;
             }
             position.isolated -= released;
-            self.cash += released;
+            self.cash[position.clearinghouse] += released;
         }
         let opened = Micros::from(after.abs() - kept);
         let margin = opened * Micros::from(margin_price) / (2 * Micros::from(position.leverage));
         position.isolated += margin;
-        self.cash -= margin;
+        self.cash[position.clearinghouse] -= margin;
         shortfall
     }
 }
@@ -209,8 +216,10 @@ pub struct PositionView {
     pub unrealized: Micros,
     /// Leverage set.
     pub leverage: u32,
-    /// Backed by all cash.
+    /// Backed by all cash of its clearinghouse.
     pub is_cross: bool,
+    /// Largest leverage at its value.
+    pub max_leverage: u32,
     /// Cross: initial margin. Isolated: margin with profit.
     pub margin_used: Micros,
     /// Below this it is liquidated.

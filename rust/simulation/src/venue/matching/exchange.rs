@@ -28,6 +28,9 @@ pub(super) struct Asset {
 impl Asset {
     fn new(settings: AssetSettings) -> Result<Self> {
         settings.fee_scale.check()?;
+        if settings.clearinghouse > MAX_CLEARINGHOUSE {
+            return Err(invalid_input("clearinghouse", settings.clearinghouse, "0 to 255", ""));
+        }
         let leverage = settings.instrument.max_leverage();
         Ok(Self {
             book: Book::new(),
@@ -128,6 +131,36 @@ impl Exchange {
         Ok(AccountId((self.accounts.len() - 1) as u32))
     }
 
+    /// Adds money to an account (negative: takes some away) in a clearinghouse, micros, as a transfer does.
+    ///
+    /// # Errors
+    /// An unknown account or clearinghouse, or an amount beyond 1e24.
+    pub fn deposit(&mut self, account: AccountId, clearinghouse: u32, amount: Micros) -> Result<()> {
+        if amount.abs() > MAX_DEPOSIT {
+            return Err(invalid_input("deposit", amount.to_string(), "within 1e24 micros", "1 USD is 1000000"));
+        }
+        let account = self.accounts.get_mut(account.0 as usize);
+        match account.and_then(|account| account.cash.get_mut(clearinghouse as usize)) {
+            Some(cash) => {
+                *cash += amount;
+                Ok(())
+            }
+            None => Err(invalid_input("clearinghouse", clearinghouse, "an account's clearinghouse", "")),
+        }
+    }
+
+    /// Volume an account has traded before, micros: it counts for limits. An unknown account is left alone.
+    pub fn credit_volume(&mut self, account: AccountId, volume: Micros) {
+        if let Some(account) = self.accounts.get_mut(account.0 as usize) {
+            account.volume += volume.clamp(0, MAX_DEPOSIT);
+        }
+    }
+
+    /// Orders to come are numbered from `first` on, if no later number was given yet.
+    pub fn number_orders_from(&mut self, first: OrderId) {
+        self.last_order_id = self.last_order_id.max(first.saturating_sub(1));
+    }
+
     /// Carries out one action at once; what happens goes to `sink` in order.
     pub fn execute(
         &mut self,
@@ -136,11 +169,23 @@ impl Exchange {
         action: &Action,
         sink: &mut impl FnMut(&VenueEvent),
     ) -> Answer {
+        if let Err(reason) = self.count_requests(now_ns, account, 1, matches!(action, Action::Cancel { .. })) {
+            return refused(reason);
+        }
+        self.execute_counted(now_ns, account, action, sink)
+    }
+
+    /// Carries out an action of a batch that was counted as a whole ([`Self::count_requests`]); otherwise as
+    /// [`Self::execute`].
+    pub fn execute_counted(
+        &mut self,
+        now_ns: TimestampNs,
+        account: AccountId,
+        action: &Action,
+        sink: &mut impl FnMut(&VenueEvent),
+    ) -> Answer {
         if account.0 as usize >= self.accounts.len() {
             return refused(Refusal::UnknownAccount);
-        }
-        if let Err(reason) = self.count_request(now_ns, account, action) {
-            return refused(reason);
         }
         match *action {
             Action::Place(ref order) => self.place(now_ns, account, order, true, sink),
@@ -153,6 +198,7 @@ impl Exchange {
                 self.update_leverage(account, asset, is_cross, leverage)
             }
             Action::UpdateIsolatedMargin { asset, amount } => self.update_isolated_margin(account, asset, amount),
+            Action::Noop => Answer::Done,
         }
     }
 
@@ -160,6 +206,12 @@ impl Exchange {
     #[must_use]
     pub fn asset_count(&self) -> usize {
         self.assets.len()
+    }
+
+    /// How many clearinghouses there are.
+    #[must_use]
+    pub fn clearinghouses(&self) -> u32 {
+        self.assets.iter().map(|asset| asset.settings.clearinghouse + 1).max().unwrap_or(1)
     }
 
     /// How many accounts there are, the backstop included.
@@ -282,22 +334,29 @@ impl Exchange {
         })
     }
 
-    /// Money, margin and counters of an account.
+    /// Money and margin of an account in clearinghouse 0, and its counters.
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<AccountView> {
+        self.account_in(id, 0)
+    }
+
+    /// Money and margin of an account in a clearinghouse, and its counters, which are one for all.
+    #[must_use]
+    pub fn account_in(&self, id: AccountId, clearinghouse: u32) -> Option<AccountView> {
         let account = self.accounts.get(id.0 as usize)?;
-        let cross = self.cross_margin(account, None);
+        let clearinghouse = clearinghouse as usize;
+        let cross = self.cross_margin(account, clearinghouse, None);
         let isolated: Micros = account
             .positions
             .iter()
             .zip(&self.assets)
             .enumerate()
-            .filter(|(_, (position, _))| !position.is_cross)
+            .filter(|(_, (position, _))| !position.is_cross && position.clearinghouse == clearinghouse)
             .map(|(index, (_, asset))| Self::isolated_equity(account, asset, index))
             .sum();
         Some(AccountView {
             is_background: account.is_background,
-            cash: account.cash,
+            cash: account.cash.get(clearinghouse).copied().unwrap_or(0),
             cross_value: cross.equity,
             account_value: cross.equity + isolated,
             cross_initial_margin: cross.initial,
@@ -336,6 +395,7 @@ impl Exchange {
             unrealized,
             leverage: position.leverage,
             is_cross: position.is_cross,
+            max_leverage: contract.margin.max_leverage(value),
             margin_used: if position.is_cross {
                 value / Micros::from(position.leverage)
             } else {
@@ -363,6 +423,7 @@ impl Exchange {
     }
 }
 
+const MAX_CLEARINGHOUSE: u32 = 255;
 /// Deposits above this could not be added up.
 const MAX_DEPOSIT: Micros = 1_000_000_000_000_000_000_000_000;
 

@@ -17,11 +17,21 @@ use super::matcher::Incoming;
 use super::order::{AccountId, AssetId, FundingPayment, NewOrder, OrderState, TimeInForce, VenueEvent};
 use super::rules::BACKSTOP;
 
+/// What is liquidated together.
+#[derive(Clone, Copy, Debug)]
+enum Scope {
+    /// All cross positions of a clearinghouse.
+    Cross(usize),
+    /// The isolated position of one contract.
+    Isolated(usize),
+}
+
 /// Margin behind a position, or behind all cross positions, against what it needs.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
     equity: Micros,
     maintenance: Micros,
+    value: Micros,
 }
 
 impl Standing {
@@ -64,26 +74,27 @@ impl Exchange {
             if account.is_background || account.positions[index].size() == 0 {
                 continue;
             }
-            let only = if account.positions[index].is_cross { None } else { Some(index) };
-            self.liquidate_if_due(now_ns, AccountId(row as u32), only, sink);
+            let position = &account.positions[index];
+            let scope = if position.is_cross { Scope::Cross(position.clearinghouse) } else { Scope::Isolated(index) };
+            self.liquidate_if_due(now_ns, AccountId(row as u32), scope, sink);
         }
         Ok(())
     }
 
-    /// `only`: an isolated position; `None`: all cross positions.
-    fn standing(&self, account: AccountId, only: Option<usize>) -> Standing {
+    fn standing(&self, account: AccountId, scope: Scope) -> Standing {
         let owner = &self.accounts[account.0 as usize];
-        match only {
-            None => {
-                let cross = self.cross_margin(owner, None);
-                Standing { equity: cross.equity, maintenance: cross.maintenance }
+        match scope {
+            Scope::Cross(clearinghouse) => {
+                let cross = self.cross_margin(owner, clearinghouse, None);
+                Standing { equity: cross.equity, maintenance: cross.maintenance, value: cross.value }
             }
-            Some(index) => {
+            Scope::Isolated(index) => {
                 let contract = &self.assets[index];
                 let value = value_of(owner.positions[index].size(), contract.mark_or(Price(0)));
                 Standing {
                     equity: Self::isolated_equity(owner, contract, index),
                     maintenance: contract.margin.maintenance(value),
+                    value,
                 }
             }
         }
@@ -93,39 +104,55 @@ impl Exchange {
         &mut self,
         now_ns: TimestampNs,
         account: AccountId,
-        only: Option<usize>,
+        scope: Scope,
         sink: &mut impl FnMut(&VenueEvent),
     ) {
-        if !self.standing(account, only).is_below() {
+        let standing = self.standing(account, scope);
+        if !standing.is_below() {
             return;
         }
-        let asset = only.map(|index| AssetId(index as u32));
-        sink(&VenueEvent::Liquidation { time_ns: now_ns, account, asset });
-        let concerned = |exchange: &Self, index: usize| match only {
-            Some(only) => only == index,
-            None => exchange.accounts[account.0 as usize].positions[index].is_cross,
+        let (asset, clearinghouse) = match scope {
+            Scope::Cross(clearinghouse) => (None, clearinghouse),
+            Scope::Isolated(index) => {
+                (Some(AssetId(index as u32)), self.accounts[account.0 as usize].positions[index].clearinghouse)
+            }
         };
-        for index in (0..self.assets.len()).filter(|index| only.is_none_or(|only| only == *index)) {
+        sink(&VenueEvent::Liquidation {
+            time_ns: now_ns,
+            account,
+            asset,
+            clearinghouse: clearinghouse as u32,
+            value: standing.value,
+            equity: standing.equity,
+        });
+        let concerned = |exchange: &Self, index: usize| match scope {
+            Scope::Isolated(only) => only == index,
+            Scope::Cross(clearinghouse) => {
+                let position = &exchange.accounts[account.0 as usize].positions[index];
+                position.is_cross && position.clearinghouse == clearinghouse
+            }
+        };
+        for index in 0..self.assets.len() {
             if concerned(self, index) {
                 self.remove_all(now_ns, account, index, OrderState::LiquidatedCanceled, sink);
             }
         }
-        if !self.standing(account, only).is_for_backstop() {
+        if !self.standing(account, scope).is_for_backstop() {
             for index in 0..self.assets.len() {
-                if concerned(self, index) && self.standing(account, only).is_below() {
+                if concerned(self, index) && self.standing(account, scope).is_below() {
                     self.send_to_book(now_ns, account, index, sink);
                 }
             }
         }
-        if self.standing(account, only).is_for_backstop() {
+        if self.standing(account, scope).is_for_backstop() {
             for index in 0..self.assets.len() {
                 if concerned(self, index) {
                     self.take_over(now_ns, account, index, sink);
                 }
             }
-            if only.is_none() {
-                let rest = std::mem::take(&mut self.accounts[account.0 as usize].cash);
-                self.accounts[BACKSTOP.0 as usize].cash += rest;
+            if let Scope::Cross(clearinghouse) = scope {
+                let rest = std::mem::take(&mut self.accounts[account.0 as usize].cash[clearinghouse]);
+                self.accounts[BACKSTOP.0 as usize].cash[clearinghouse] += rest;
             }
         }
     }
@@ -191,13 +218,14 @@ impl Exchange {
             return;
         }
         let owner = &mut self.accounts[account.0 as usize];
-        let cash = owner.cash;
+        let clearinghouse = owner.positions[index].clearinghouse;
+        let cash = owner.cash[clearinghouse];
         let Ok(booked) = owner.book(index, side, price, held.abs(), 0, margin_price) else { return };
         if !is_cross {
             // Closing gave the margin back; it goes with the position.
-            let released = owner.cash - cash;
-            owner.cash = cash;
-            self.accounts[BACKSTOP.0 as usize].cash += released - booked.shortfall;
+            let released = owner.cash[clearinghouse] - cash;
+            owner.cash[clearinghouse] = cash;
+            self.accounts[BACKSTOP.0 as usize].cash[clearinghouse] += released - booked.shortfall;
         }
         self.assets[index].open_interest += interest(self) - before;
         sink(&VenueEvent::Backstop {
@@ -239,7 +267,7 @@ impl Exchange {
             }
             let paid = position.ledger.on_funding(oracle, rate)?;
             if position.is_cross {
-                account.cash -= paid;
+                account.cash[position.clearinghouse] -= paid;
             } else {
                 position.isolated -= paid;
             }

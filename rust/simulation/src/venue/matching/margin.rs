@@ -74,7 +74,7 @@ pub(super) fn value_of(size: i64, mark: Mark) -> Micros {
     Micros::from(size.abs()) * Micros::from(mark.0) / 2
 }
 
-/// Cross positions of an account together.
+/// Cross positions of an account in one clearinghouse together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CrossMargin {
     /// Cash and positions at the mark.
@@ -92,13 +92,13 @@ impl CrossMargin {
 }
 
 impl Exchange {
-    /// Margin of all cross positions; `without` leaves out one contract's demand but not its value.
-    pub(super) fn cross_margin(&self, account: &Account, without: Option<usize>) -> CrossMargin {
-        let mut doubled_equity = 2 * account.cash;
+    /// Margin of all cross positions of a clearinghouse; `without` leaves out one contract's demand but not its value.
+    pub(super) fn cross_margin(&self, account: &Account, clearinghouse: usize, without: Option<usize>) -> CrossMargin {
+        let mut doubled_equity = 2 * account.cash.get(clearinghouse).copied().unwrap_or(0);
         let mut margin = CrossMargin::default();
         for (index, (position, asset)) in account.positions.iter().zip(&self.assets).enumerate() {
             let size = position.size();
-            if size == 0 || !position.is_cross {
+            if size == 0 || !position.is_cross || position.clearinghouse != clearinghouse {
                 continue;
             }
             let mark = asset.mark_or(Price(0));
@@ -147,7 +147,7 @@ impl Exchange {
         }
         let leverage = Micros::from(position.leverage);
         let fits = if position.is_cross {
-            let margin = self.cross_margin(account, Some(index));
+            let margin = self.cross_margin(account, position.clearinghouse, Some(index));
             let lost = if at_match {
                 Micros::from(signed) * (2 * Micros::from(price.0) - Micros::from(mark.0)) / 2
             } else {
@@ -155,7 +155,7 @@ impl Exchange {
             };
             margin.initial + value / leverage <= margin.equity - lost
         } else {
-            let free = self.cross_margin(account, None).available();
+            let free = self.cross_margin(account, position.clearinghouse, None).available();
             let (opened, released) = if flips {
                 (after, Self::isolated_equity(account, asset, index))
             } else {

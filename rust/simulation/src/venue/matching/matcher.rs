@@ -184,7 +184,8 @@ impl Exchange {
         let booked = owner.book(index, side, price, size, fee, margin_price).ok()?;
         owner.volume += if growth { notional / 10 } else { notional };
         if booked.shortfall > 0 {
-            self.accounts[BACKSTOP.0 as usize].cash -= booked.shortfall;
+            let clearinghouse = self.accounts[BACKSTOP.0 as usize].positions[index].clearinghouse;
+            self.accounts[BACKSTOP.0 as usize].cash[clearinghouse] -= booked.shortfall;
         }
         Some(Leg { fee, position_before: booked.position_before, realized: booked.realized })
     }

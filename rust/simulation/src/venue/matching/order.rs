@@ -101,6 +101,8 @@ pub enum Action {
         /// + adds.
         amount: Micros,
     },
+    /// Nothing: it counts as a request.
+    Noop,
 }
 
 impl Action {
@@ -113,9 +115,10 @@ impl Action {
                 TimeInForce::ImmediateOrCancel | TimeInForce::GoodTilCanceled => ActionClass::Taking,
             },
             Self::Cancel { .. } => ActionClass::Cancel,
-            Self::ScheduleCancel { .. } | Self::UpdateLeverage { .. } | Self::UpdateIsolatedMargin { .. } => {
-                ActionClass::PostOnly
-            }
+            Self::ScheduleCancel { .. }
+            | Self::UpdateLeverage { .. }
+            | Self::UpdateIsolatedMargin { .. }
+            | Self::Noop => ActionClass::PostOnly,
         }
     }
 }
@@ -368,8 +371,14 @@ pub enum VenueEvent {
         time_ns: TimestampNs,
         /// Account.
         account: AccountId,
-        /// Contract; `None` is all cross positions.
+        /// Contract; `None` is all cross positions of the clearinghouse.
         asset: Option<AssetId>,
+        /// Clearinghouse.
+        clearinghouse: u32,
+        /// Value of the positions concerned at the mark, micros.
+        value: Micros,
+        /// Margin left behind them, micros.
+        equity: Micros,
     },
     /// The backstop took a position over with its margin, off the book.
     Backstop {

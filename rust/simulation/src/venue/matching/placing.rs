@@ -8,8 +8,7 @@ use super::book::Slot;
 use super::exchange::{Asset, Exchange, refused};
 use super::matcher::Incoming;
 use super::order::{
-    AccountId, Action, Answer, AssetId, NewOrder, OrderChange, OrderReference, OrderState, Refusal, TimeInForce,
-    VenueEvent,
+    AccountId, Answer, AssetId, NewOrder, OrderChange, OrderReference, OrderState, Refusal, TimeInForce, VenueEvent,
 };
 
 const MAX_INTEGER: i64 = MAX_UNITS as i64;
@@ -19,35 +18,45 @@ const MAX_RESTING: i64 = i64::MAX / 4;
 const MAX_NOTIONAL: Micros = 1_000_000_000_000_000_000_000_000;
 
 impl Exchange {
-    /// Counts one request of the account, or refuses it: above the limit, one per interval goes through.
-    pub(super) fn count_request(
+    /// Counts the requests of a batch, or refuses it whole: above the limit, one batch per interval goes through.
+    ///
+    /// # Errors
+    /// The refusal; nothing is counted.
+    pub fn count_requests(
         &mut self,
         now_ns: TimestampNs,
         account: AccountId,
-        action: &Action,
+        requests: u64,
+        is_cancel: bool,
     ) -> Result<(), Refusal> {
-        if let Some(reason) = self.over_quota(now_ns, account, matches!(action, Action::Cancel { .. })) {
+        if let Some(reason) = self.over_quota(now_ns, account, requests, is_cancel) {
             return Err(reason);
         }
         if let Some(account) = self.accounts.get_mut(account.0 as usize) {
-            account.requests += 1;
+            account.requests += requests;
             account.last_request_ns = Some(now_ns);
         }
         Ok(())
     }
 
-    /// Why the account's next request would be refused as one too many, without counting it.
+    /// Why the account's next so many requests would be refused as too many, without counting them.
     #[must_use]
-    pub fn over_quota(&self, now_ns: TimestampNs, account: AccountId, is_cancel: bool) -> Option<Refusal> {
+    pub fn over_quota(
+        &self,
+        now_ns: TimestampNs,
+        account: AccountId,
+        requests: u64,
+        is_cancel: bool,
+    ) -> Option<Refusal> {
         let account = self.accounts.get(account.0 as usize)?;
         if !self.rules.request_quota || account.is_background {
             return None;
         }
         // Below the smallest limit there is nothing to work out.
-        if account.requests < self.rules.initial_requests {
+        if account.requests + requests <= self.rules.initial_requests {
             return None;
         }
-        let (used, cap) = (account.requests + 1, self.rules.request_limit(account.volume, is_cancel));
+        let (used, cap) = (account.requests + requests, self.rules.request_limit(account.volume, is_cancel));
         let waited = account.last_request_ns.is_none_or(|last| now_ns - last >= self.rules.exhausted_interval_ns);
         (used > cap && !waited).then_some(Refusal::TooManyRequests { used, cap, volume: account.volume })
     }

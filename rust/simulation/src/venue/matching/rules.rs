@@ -27,6 +27,10 @@ pub struct AssetSettings {
     pub instrument: Instrument,
     /// No cross margin.
     pub isolated_only: bool,
+    /// Margin once moved into an isolated position stays there.
+    pub keeps_isolated_margin: bool,
+    /// Money and cross margin are shared with the contracts of the same clearinghouse only, counted from 0.
+    pub clearinghouse: u32,
     /// How the contract scales fees.
     pub fee_scale: FeeScale,
     /// Tiers in order of their bounds; empty = one tier at the instrument's leverage.
@@ -42,6 +46,8 @@ impl AssetSettings {
         Self {
             instrument,
             isolated_only: false,
+            keeps_isolated_margin: false,
+            clearinghouse: 0,
             fee_scale: FeeScale::default(),
             margin_tiers: Vec::new(),
             open_interest_cap: None,
@@ -155,7 +161,7 @@ pub fn max_order_value_usd(max_leverage: u32) -> u64 {
 pub enum AccountKind {
     /// An account under all rules.
     Trader {
-        /// Money at opening, micros, 0 or more.
+        /// Money at opening, micros, 0 or more, in clearinghouse 0.
         deposit: Micros,
         /// Fee rates.
         fees: FeeRates,

@@ -109,8 +109,8 @@ impl Exchange {
             Err(reason) => refused(reason),
             Ok(moved) => {
                 let owner = &mut self.accounts[account.0 as usize];
-                owner.cash -= moved;
                 let position = &mut owner.positions[asset.0 as usize];
+                owner.cash[position.clearinghouse] -= moved;
                 position.isolated += moved;
                 position.is_cross = is_cross;
                 position.leverage = leverage;
@@ -149,11 +149,11 @@ impl Exchange {
         let needed =
             value_of(position.size(), contract.mark_or(hypermm_core::types::Price(0))) / Micros::from(leverage);
         if is_cross {
-            let others = self.cross_margin(owner, Some(index));
+            let others = self.cross_margin(owner, position.clearinghouse, Some(index));
             return if others.initial + needed <= others.equity { Ok(0) } else { Err(Refusal::LeverageMargin) };
         }
         let missing = (needed - Self::isolated_equity(owner, contract, index)).max(0);
-        if missing <= self.cross_margin(owner, None).available().max(0) {
+        if missing <= self.cross_margin(owner, position.clearinghouse, None).available().max(0) {
             Ok(missing)
         } else {
             Err(Refusal::LeverageMargin)
@@ -171,14 +171,19 @@ impl Exchange {
         }
         let value = value_of(position.size(), contract.mark_or(hypermm_core::types::Price(0)));
         let stays = (value / Micros::from(position.leverage)).max(value / 10);
-        let most = self.cross_margin(owner, None).available().max(0);
-        let least = (stays - Self::isolated_equity(owner, contract, index)).min(0);
+        let most = self.cross_margin(owner, position.clearinghouse, None).available().max(0);
+        let least = if contract.settings.keeps_isolated_margin {
+            0
+        } else {
+            (stays - Self::isolated_equity(owner, contract, index)).min(0)
+        };
         if !owner.is_background && !(least..=most).contains(&amount) {
             return refused(Refusal::Margin);
         }
         let owner = &mut self.accounts[account.0 as usize];
-        owner.cash -= amount;
-        owner.positions[index].isolated += amount;
+        let position = &mut owner.positions[index];
+        owner.cash[position.clearinghouse] -= amount;
+        position.isolated += amount;
         Answer::Done
     }
 }
