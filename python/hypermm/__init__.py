@@ -62,6 +62,7 @@ from hypermm.exceptions import (
 
 if TYPE_CHECKING:
     from hypermm.recording import Recording, load_recording
+    from hypermm.research.sweep import sweep
 
 __all__ = [
     "BacktestResult",
@@ -111,17 +112,22 @@ __all__ = [
     "merge_levels",
     "optimal_size",
     "run_scenario",
+    "sweep",
     "synthetic_market",
     "synthetic_session",
 ]
 
-# Read on first use: an engine inside another bot needs no reader of files.
-_LAZY = ("Recording", "load_recording")
+# Read on first use: an engine inside another bot needs no reader of files and no research.
+_LAZY = {
+    "Recording": "hypermm.recording",
+    "load_recording": "hypermm.recording",
+    "sweep": "hypermm.research.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module("hypermm.recording"), name)
+    if module := _LAZY.get(name):
+        return getattr(import_module(module), name)
     raise AttributeError(f"module 'hypermm' has no attribute {name!r}")
 
 

@@ -11,7 +11,7 @@ object never wait for one another: the second of two at once raises `EngineBusyE
 
 import enum
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, ClassVar, Literal, NoReturn, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
@@ -78,6 +78,7 @@ __all__ = [
     "recover_approver",
     "recover_signer",
     "run_scenario",
+    "run_sweep",
     "synthetic_market",
     "synthetic_session",
     "wire_number",
@@ -1586,8 +1587,9 @@ class BacktestResult:
         and ``markout_bps`` are weighted by size; ``left_out`` counts the fills whose horizon passes the data's end;
         ``adverse_share`` is the share of fills that were adverse (section 11). ``two_sided_share`` is that of
         ``quote_cycles`` with both sides quoted; ``cost_bound_share``, ``post_only_share`` and ``cap_share`` those in
-        which these limits bound, ``risk_aversion_too_high_share`` those with a validity above 2. ``events_per_s``
-        and ``wall_s`` are the only clocks.
+        which these limits bound, ``risk_aversion_too_high_share`` those with a validity above 2;
+        ``max_drawdown_usd`` is the largest fall of ``equity["profit_usd"]`` from its highest value before, the 0 of
+        the start included. ``events_per_s`` and ``wall_s`` are the only clocks.
 
         ``breakdown`` says where the edge comes from: ``breakdown[kind][group][horizon]`` with the kinds all, side,
         level, age (<0.5s, 0.5-2s, 2-10s, 10-60s, >=60s), regime and cancel_race; groups without a fill that is 0.5 s
@@ -2642,6 +2644,41 @@ def run_scenario(
     Raises:
         InvalidInputError: There is no such scenario or strategy, or a number is out of range.
         InvalidConfigError: A field of `engine` is unknown, of the wrong type or out of range.
+    """
+
+def run_sweep(
+    recording: Any,
+    instrument: Instrument,
+    configs: Iterable[EngineConfig],
+    fill_models: Iterable[str | tuple[float, float] | tuple[str, float]],
+    *,
+    seed: SupportsIndex = 0,
+    cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
+    latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
+    threads: SupportsIndex | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[dict[str, Any]]:
+    """Plays every configuration under every fill model; other Python threads run meanwhile.
+
+    Args:
+        recording: A `Recording`, or any object or dict with its columns.
+        instrument: Facts of the contract.
+        configs: Configurations of the engine.
+        fill_models: As `backtest` takes one.
+        seed: Seed of every draw.
+        cycle_ns: Least time between quotes, ns.
+        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        threads: Threads to play on; all cores without it.
+        progress: Called with (events played, events of all runs), at most twenty times a second and once at the end.
+
+    Returns:
+        `BacktestResult.summary` of each run but its two clocks, configuration by configuration and within one by fill
+        model: what `backtest` says of the same run, to the bit.
+
+    Raises:
+        InvalidInputError: A setting or a column is refused.
+        InvalidConfigError: A configuration is refused; the hint says which.
+        TimeOrderError: A stream is not in receive order.
     """
 
 @final

@@ -39,6 +39,7 @@ mod simulation_reconcile;
 mod simulation_replay;
 mod simulation_session;
 mod simulation_venue;
+mod sweep_laws;
 mod venue_blocks;
 mod venue_feed;
 mod venue_queues;

@@ -20,6 +20,8 @@ from hypermm.cli.instruments import instruments
 from hypermm.cli.record import record
 from hypermm.cli.recording import recording
 from hypermm.cli.scenario import scenario
+from hypermm.cli.sweep import sweep
+from hypermm.cli.tune import tune
 from hypermm.exceptions import HypermmError, InternalError
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, demo, scenario, exchange, config, features, connect, record, recording, data, instruments):
+for command in (backtest, sweep, tune, demo, scenario, exchange):
+    cli.add_command(command)
+for command in (config, features, connect, record, recording, data, instruments):
     cli.add_command(command)
 
 

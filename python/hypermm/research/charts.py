@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from hypermm.research.evaluate import RunView
 
-__all__ = ["as_html", "markout_chart", "sources_chart", "timeline_chart"]
+__all__ = ["ACCENT", "INK", "MUTED", "as_html", "dress", "markout_chart", "sources_chart", "timeline_chart"]
 
 _HORIZONS_S = (0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60)
 _MOST_POINTS = 9_000
-_BUY, _SELL, _INK, _MUTED, _GRID = "#0a8f6c", "#d1495b", "#1d2733", "#66727f", "#e8ecf1"
-_ACCENT, _VIOLET, _AMBER = "#2563eb", "#7c5cd6", "#d98e04"
+_BUY, _SELL, INK, MUTED, _GRID = "#0a8f6c", "#d1495b", "#1d2733", "#66727f", "#e8ecf1"
+ACCENT, _VIOLET, _AMBER = "#2563eb", "#7c5cd6", "#d98e04"
 # Column of the account, name, color, and its sign in profit: fees and funding are columns of what was paid.
 _SOURCES = (
     ("spread_capture_usd", "spread capture", _BUY, 1.0),
     ("adverse_selection_usd", "adverse selection", _SELL, 1.0),
     ("inventory_usd", "inventory", _VIOLET, 1.0),
     ("fees_usd", "fees", _AMBER, -1.0),
-    ("funding_usd", "funding", _MUTED, -1.0),
+    ("funding_usd", "funding", MUTED, -1.0),
 )
 
 
@@ -91,14 +91,14 @@ def timeline_chart(view: RunView) -> Any:
     add(
         go.Scatter(
             x=clock, y=quotes["mid_price"], name="mid", legend="legend", mode="lines",
-            line=line | {"color": _INK, "width": 1.4}, hovertemplate="mid %{y}<extra></extra>",
+            line=line | {"color": INK, "width": 1.4}, hovertemplate="mid %{y}<extra></extra>",
         ),
         row=1, col=1,
     )  # fmt: skip
     add(
         go.Scatter(
             x=clock, y=quotes["reservation_price"], name="reservation price", legend="legend", mode="lines",
-            line=line | {"color": _ACCENT, "dash": "dot"}, visible="legendonly",
+            line=line | {"color": ACCENT, "dash": "dot"}, visible="legendonly",
             hovertemplate="reservation %{y:.6~g}<extra></extra>",
         ),
         row=1, col=1,
@@ -107,7 +107,7 @@ def timeline_chart(view: RunView) -> Any:
     _add_inventory(figure, view, quotes, clock)
     _add_profit(figure, view)
     _add_drift(figure, quotes, clock)
-    _dress(figure, height=1060)
+    dress(figure, height=1060)
     # Each legend stands above its own panel, in line with the panel's title.
     tops = [axis.domain[1] for axis in figure.select_yaxes()]
     names = ("legend", "legend2", "legend3", "legend4")
@@ -115,13 +115,13 @@ def timeline_chart(view: RunView) -> Any:
     figure.update_layout({name: _legend(top) for name, top in zip(names, tops, strict=True)})
     if len(clock):
         figure.update_xaxes(type="date", range=[clock[0], clock[-1]])
-    figure.update_xaxes(showspikes=True, spikemode="across", spikethickness=1, spikecolor=_MUTED, spikedash="dot")
+    figure.update_xaxes(showspikes=True, spikemode="across", spikethickness=1, spikecolor=MUTED, spikedash="dot")
     figure.update_yaxes(title_text="price", row=1, col=1)
     figure.update_yaxes(title_text="contracts", row=2, col=1)
     figure.update_yaxes(title_text="USD", row=3, col=1)
     figure.update_yaxes(title_text="bps/s", row=4, col=1)
     for note in figure.layout.annotations:
-        note.update(x=0, xanchor="left", font={"size": 13.5, "color": _INK, "weight": 600})
+        note.update(x=0, xanchor="left", font={"size": 13.5, "color": INK, "weight": 600})
     return figure
 
 
@@ -174,7 +174,7 @@ def _add_inventory(figure: Any, view: RunView, quotes: Mapping[str, Any], clock:
     figure.add_trace(
         go.Scatter(
             x=clock, y=quotes["position"], name="position", legend="legend2", mode="lines",
-            line={"shape": "hv", "width": 1.4, "color": _ACCENT}, fill="tozeroy", fillcolor="rgba(37,99,235,.10)",
+            line={"shape": "hv", "width": 1.4, "color": ACCENT}, fill="tozeroy", fillcolor="rgba(37,99,235,.10)",
             hovertemplate="position %{y:.6~g}<extra></extra>",
         ),
         row=2, col=1,
@@ -211,7 +211,7 @@ def _add_profit(figure: Any, view: RunView) -> None:
     figure.add_trace(
         go.Scatter(
             x=clock, y=thin["profit_usd"], name="profit", legend="legend3", mode="lines",
-            line={"width": 2.4, "color": _INK},
+            line={"width": 2.4, "color": INK},
             hovertemplate="profit %{y:+.2f} USD<extra></extra>",
         ),
         row=3, col=1,
@@ -251,7 +251,7 @@ def markout_chart(view: RunView) -> Any:
 
     figure = go.Figure()
     side = np.asarray(view.fills["side"])
-    for sign, name, color in ((1, "buys", _BUY), (-1, "sells", _SELL), (0, "all fills", _INK)):
+    for sign, name, color in ((1, "buys", _BUY), (-1, "sells", _SELL), (0, "all fills", INK)):
         mask = side == sign if sign else np.ones(len(side), bool)
         curve = markout_curve(
             {key: np.asarray(values)[mask] for key, values in view.fills.items()}, view.path, _HORIZONS_S
@@ -266,8 +266,8 @@ def markout_chart(view: RunView) -> Any:
                 customdata=curve.fills, hovertemplate="%{y:+.2f} bps, %{customdata} fills",
             )
         )  # fmt: skip
-    _dress(figure, height=340)
-    figure.add_hline(y=0, line={"color": _MUTED, "width": 1})
+    dress(figure, height=340)
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1})
     figure.update_layout(legend=_legend(1.0), hovermode="x unified")
     figure.update_xaxes(title_text="seconds after the fill", type="log", tickvals=[0.5, 1, 2, 5, 10, 20, 30, 60])
     figure.update_yaxes(title_text="bps, + is good for us")
@@ -294,19 +294,19 @@ def sources_chart(view: RunView) -> Any:
             cliponaxis=False,
             increasing={"marker": {"color": _BUY}},
             decreasing={"marker": {"color": _SELL}},
-            totals={"marker": {"color": _INK}},
+            totals={"marker": {"color": INK}},
             connector={"line": {"color": _GRID}},
             hovertemplate="%{x} %{text} USD<extra></extra>",
         )
     )
-    _dress(figure, height=340)
+    dress(figure, height=340)
     figure.update_layout(showlegend=False, waterfallgap=0.35)
-    figure.update_xaxes(tickangle=0, tickfont={"color": _INK})
+    figure.update_xaxes(tickangle=0, tickfont={"color": INK})
     figure.update_yaxes(title_text="USD")
     return figure
 
 
-def _dress(figure: Any, *, height: int) -> None:
+def dress(figure: Any, *, height: int) -> None:
     """The look that all charts share."""
     figure.update_layout(
         height=height,
@@ -314,22 +314,22 @@ def _dress(figure: Any, *, height: int) -> None:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 66, "r": 18, "t": 34, "b": 40},
-        font={"family": "Inter, system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": _INK},
+        font={"family": "Inter, system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 12, "color": INK},
         hoverlabel={"bgcolor": "white", "bordercolor": _GRID, "font": {"size": 12}},
     )
     figure.update_xaxes(
-        title_font={"color": _MUTED, "size": 11},
+        title_font={"color": MUTED, "size": 11},
         showgrid=False,
         zeroline=False,
         linecolor=_GRID,
         ticks="outside",
         tickcolor=_GRID,
-        tickfont={"color": _MUTED},
+        tickfont={"color": MUTED},
     )
     figure.update_yaxes(
         gridcolor=_GRID,
         zeroline=True,
         zerolinecolor="#d3dae2",
-        tickfont={"color": _MUTED},
-        title_font={"color": _MUTED, "size": 11},
+        tickfont={"color": MUTED},
+        title_font={"color": MUTED, "size": 11},
     )

@@ -6,14 +6,13 @@ One file that needs no network: plotly's script is inside it.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypermm.exceptions import MissingDependencyError
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.charts import as_html, markout_chart, sources_chart, timeline_chart
+from hypermm.research.page import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,20 +60,8 @@ def render_report(view: RunView) -> str:
     Raises:
         MissingDependencyError: plotly or jinja2 is not installed.
     """
-    try:
-        import jinja2
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingDependencyError(
-            field=error.name or "plotly",
-            value="not installed",
-            expected="plotly and jinja2 to write the page",
-            hint='pip install "hypermm[report]"',
-        ) from error
-    template = resources.files("hypermm.research").joinpath("report.html.j2").read_text("utf-8")
-    # The script and the charts are our own text; everything else is escaped.
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(
+    page = page_of("report.html.j2")
+    return page(
         view=view,
         cards=_cards(view),
         by_group=_by_group(view.summary),
@@ -82,7 +69,6 @@ def render_report(view: RunView) -> str:
         rows=[(name.replace("_", " "), _shown(value)) for name, value in _flat(view.summary)],
         settings=[(name, _shown(value)) for name, value in view.settings.items()],
         span=_span(view),
-        plotlyjs=get_plotlyjs(),
         timeline=as_html(timeline_chart(view), "timeline"),
         markout=as_html(markout_chart(view), "markout"),
         sources=as_html(sources_chart(view), "sources"),

@@ -9,7 +9,7 @@ import hypermm
 if TYPE_CHECKING:
     from hypermm.recording import Recording
 
-__all__ = ["FillView", "fill_views"]
+__all__ = ["FillView", "fill_views", "view_models"]
 
 _NAMES = ("pessimistic", "calibrated", "optimistic")
 
@@ -36,6 +36,16 @@ class FillView(NamedTuple):
     markout_bps: float | None
 
 
+def view_models(cancel_exponent: float = 1.0) -> dict[str, str | tuple[str, float]]:
+    """The fill model of each view, most careful first, as `hypermm.backtest` takes it.
+
+    Args:
+        cancel_exponent: Exponent of the power model; 1 until one is fitted.
+    """
+    models: tuple[str | tuple[str, float], ...] = ("risk_averse", ("power", cancel_exponent), "paper")
+    return dict(zip(_NAMES, models, strict=True))
+
+
 def fill_views(
     recording: Recording,
     instrument: hypermm.Instrument,
@@ -56,9 +66,8 @@ def fill_views(
         cancel_exponent: Exponent of the power model; 1 until one is fitted.
         arguments: Other settings of `hypermm.backtest`.
     """
-    models: tuple[str | tuple[str, float], ...] = ("risk_averse", ("power", cancel_exponent), "paper")
     views = []
-    for view, model in zip(_NAMES, models, strict=True):
+    for view, model in view_models(cancel_exponent).items():
         summary = hypermm.backtest(
             recording, instrument, config, fill_model=model, log_decisions=False, **arguments
         ).summary()

@@ -112,7 +112,7 @@ fn run_ours(
 }
 
 /// A name, a pair (touch_probability, queue_factor) or a pair ("power", exponent).
-fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> {
+pub(crate) fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> {
     let refuse = || refuse_argument("fill_model", given, FILL_MODEL, "");
     if let Ok(pair) = given.cast::<PyTuple>()
         && pair.len() == 2
@@ -133,7 +133,7 @@ fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> {
 }
 
 /// Nanoseconds each way, or a pair (to the venue, back from it).
-fn latency_of(given: &Bound<'_, PyAny>) -> PyResult<Latency> {
+pub(crate) fn latency_of(given: &Bound<'_, PyAny>) -> PyResult<Latency> {
     if let Ok(pair) = given.cast::<PyTuple>()
         && pair.len() == 2
     {

@@ -25,6 +25,7 @@ mod session;
 mod signing;
 mod state;
 mod strategy;
+mod sweep;
 mod types;
 
 use pyo3::prelude::*;
@@ -55,6 +56,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(session::matching_session, module)?)?;
     loopback::register(module)?;
     module.add_function(wrap_pyfunction!(scenario::run_scenario, module)?)?;
+    module.add_function(wrap_pyfunction!(sweep::run_sweep, module)?)?;
     module.add_class::<features::PyFeature>()?;
     module.add_class::<features::PyFeatureMatrix>()?;
     module.add_function(wrap_pyfunction!(features::feature_table, module)?)?;

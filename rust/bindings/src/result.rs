@@ -245,7 +245,8 @@ fn horizon_name(horizon: usize) -> String {
     format!("{}s", HORIZONS_NS[horizon] as f64 / 1e9)
 }
 
-fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> {
+/// A run in numbers, by name.
+pub(crate) fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> {
     let numbers = PyDict::new(py);
     numbers.set_item("fills", run.fills)?;
     numbers.set_item("buy_fills", run.buy_fills)?;
@@ -269,6 +270,7 @@ fn summary<'py>(py: Python<'py>, run: &Summary) -> PyResult<Bound<'py, PyDict>> 
     numbers.set_item("markout_bps", markouts)?;
     numbers.set_item("left_out", left_out)?;
     numbers.set_item("adverse_share", run.adverse_share)?;
+    numbers.set_item("max_drawdown_usd", run.max_drawdown_usd)?;
     numbers.set_item("max_abs_position", run.max_abs_position)?;
     numbers.set_item("final_position", run.final_position)?;
     numbers.set_item("quote_cycles", run.quote_cycles)?;

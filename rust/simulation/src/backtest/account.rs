@@ -37,7 +37,9 @@ pub(crate) struct Account<'a> {
     markouts: MarkoutTracker,
     results: Results,
     funding_payments: Vec<Micros>,
-    equity: EquityColumns,
+    /// The account over time, where it is kept.
+    equity: Option<EquityColumns>,
+    drawdown: Drawdown,
     sample_ns: i64,
     next_sample_ns: TimestampNs,
     mid: f64,
@@ -56,7 +58,7 @@ impl<'a> Account<'a> {
     pub(crate) fn new(
         instrument: &'a Instrument,
         config: &EngineConfig,
-        sample_ns: i64,
+        sampling: Sampling,
         venue_settles: bool,
     ) -> Result<Self> {
         Ok(Self {
@@ -65,8 +67,9 @@ impl<'a> Account<'a> {
             markouts: MarkoutTracker::default(),
             results: Results::default(),
             funding_payments: Vec::new(),
-            equity: EquityColumns::default(),
-            sample_ns,
+            equity: sampling.keeps_equity.then(EquityColumns::default),
+            drawdown: Drawdown::default(),
+            sample_ns: sampling.interval_ns,
             next_sample_ns: TimestampNs::MIN,
             mid: 0.0,
             grid: SecondGrid::default(),
@@ -242,12 +245,14 @@ impl<'a> Account<'a> {
 
     fn sample(&mut self, time_ns: TimestampNs) {
         let mark = self.results.mark;
+        let profit_usd = self.ledger.profit(mark);
+        self.drawdown.take(profit_usd);
+        let Some(equity) = &mut self.equity else { return };
         let split = self.results.attribution.split(mark);
-        let equity = &mut self.equity;
         equity.time_ns.push(time_ns);
         equity.mid_price.push(self.mid);
         equity.position.push(self.instrument.lots_to_f64(self.ledger.position()));
-        equity.profit_usd.push(self.ledger.profit(mark));
+        equity.profit_usd.push(profit_usd);
         equity.realized_usd.push(micros_to_quote(self.ledger.realized()));
         equity.unrealized_usd.push(self.ledger.unrealized(mark));
         equity.spread_capture_usd.push(half_micros_to_quote(split.spread_capture));
@@ -300,6 +305,7 @@ impl<'a> Account<'a> {
             left_out,
             adverse_share: adverse_share(fills),
             breakdown: self.results.breakdown,
+            max_drawdown_usd: self.drawdown.largest_usd,
             max_abs_position: contracts(self.max_abs_position),
             final_position: contracts(ledger.position().0),
             quote_cycles: 0,
@@ -314,7 +320,30 @@ impl<'a> Account<'a> {
             orders_rejected: 0,
             span_ns: (end_ns, end_ns),
         };
-        Ok((self.results.fills, self.equity, summary))
+        Ok((self.results.fills, self.equity.unwrap_or_default(), summary))
+    }
+}
+
+/// How the account is sampled over time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sampling {
+    /// Time between samples, ns.
+    pub(crate) interval_ns: i64,
+    /// Keeps the samples; the largest fall of the profit is known either way.
+    pub(crate) keeps_equity: bool,
+}
+
+/// Largest fall of the sampled profit from its highest value before, the nothing it starts from included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drawdown {
+    peak_usd: f64,
+    largest_usd: f64,
+}
+
+impl Drawdown {
+    fn take(&mut self, profit_usd: f64) {
+        self.peak_usd = self.peak_usd.max(profit_usd);
+        self.largest_usd = self.largest_usd.max(self.peak_usd - profit_usd);
     }
 }
 
@@ -394,7 +423,13 @@ mod tests {
 
     /// An account with one fill of 100 lots, 2 s after placement.
     fn account(instrument: &Instrument) -> Account<'_> {
-        let mut account = Account::new(instrument, &EngineConfig::default(), SECOND_NS, false).unwrap();
+        let mut account = Account::new(
+            instrument,
+            &EngineConfig::default(),
+            Sampling { interval_ns: SECOND_NS, keeps_equity: true },
+            false,
+        )
+        .unwrap();
         account.on_mid(START, 10_000.0).unwrap();
         account.on_fill(START + 2 * SECOND_NS, &order(None), &fill(START + SECOND_NS)).unwrap();
         account

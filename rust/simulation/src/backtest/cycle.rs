@@ -10,7 +10,7 @@ use hypermm_core::outcomes::prediction::Prediction;
 use hypermm_core::pricing::decision::{Decision, QuoteSide};
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side, TimestampNs};
 
-use super::account::Account;
+use super::account::{Account, Sampling};
 use super::output::{BacktestOutput, DecisionColumns};
 use super::strategy::Strategy;
 use crate::venue::gateway::{Notice, OrderGateway, Placement};
@@ -44,7 +44,7 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
         config: &'a EngineConfig,
         venue: V,
         cycle_ns: i64,
-        equity_sample_ns: i64,
+        sampling: Sampling,
         log_decisions: bool,
     ) -> Result<Self> {
         Ok(Self {
@@ -52,7 +52,7 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
             config,
             cycle_ns,
             venue,
-            account: Account::new(instrument, config, equity_sample_ns, V::SETTLES_FUNDING)?,
+            account: Account::new(instrument, config, sampling, V::SETTLES_FUNDING)?,
             reconciler: Reconciler::default(),
             decision: Decision::default(),
             decisions: log_decisions

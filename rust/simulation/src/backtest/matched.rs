@@ -11,6 +11,7 @@ use hypermm_core::event::Context;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::{Lots, Side, TimestampNs};
 
+use super::account::Sampling;
 use super::cycle::Cycle;
 use super::output::BacktestOutput;
 use super::strategy::Strategy;
@@ -201,8 +202,8 @@ pub fn run_matched<S: Strategy, B: Background>(
     let blocks = BlockVenue::new(exchange, settings.blocks.clone(), settings.seed)?;
     let venue = MatchedVenue::new(blocks, account, ASSET, instrument.clone());
     let feed = Feed::new(ASSET, instrument.clone(), settings.feed.clone(), settings.seed)?;
-    let cycle =
-        Cycle::new(instrument, config, venue, settings.cycle_ns, settings.equity_sample_ns, settings.log_decisions)?;
+    let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: true };
+    let cycle = Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)?;
     let mut run = Run {
         market,
         instrument,

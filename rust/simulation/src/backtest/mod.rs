@@ -11,3 +11,4 @@ pub mod scenarios;
 pub mod sessions;
 pub mod silent;
 pub mod strategy;
+pub mod sweep;

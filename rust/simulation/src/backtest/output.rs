@@ -250,6 +250,8 @@ pub struct Summary {
     pub adverse_share: Option<f64>,
     /// Outcomes by side, level, age, regime and cancel race.
     pub breakdown: Breakdown,
+    /// Largest fall of the sampled profit from its highest value before, USD, ≥ 0.
+    pub max_drawdown_usd: f64,
     /// Largest |position|, contracts.
     pub max_abs_position: f64,
     /// Position at the end, contracts.
@@ -285,7 +287,7 @@ pub struct BacktestOutput {
     pub fills: FillColumns,
     /// Decisions, where asked for.
     pub decisions: Option<DecisionColumns>,
-    /// The account over time.
+    /// The account over time; empty where it is not kept.
     pub equity: EquityColumns,
     /// The run in numbers.
     pub summary: Summary,

@@ -11,6 +11,7 @@ use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::TimestampNs;
 
+use super::account::Sampling;
 use super::cycle::Cycle;
 use super::output::BacktestOutput;
 use super::strategy::Strategy;
@@ -37,6 +38,8 @@ pub struct BacktestSettings {
     pub log_decisions: bool,
     /// Time between samples of the account, ns.
     pub equity_sample_ns: i64,
+    /// Keeps the samples.
+    pub log_equity: bool,
 }
 
 impl Default for BacktestSettings {
@@ -48,6 +51,7 @@ impl Default for BacktestSettings {
             latency: Latency::default(),
             log_decisions: false,
             equity_sample_ns: 1_000_000_000,
+            log_equity: true,
         }
     }
 }
@@ -103,6 +107,18 @@ pub fn run_with<S: Strategy>(
     settings.validate()?;
     config.validate()?;
     columns.validate()?;
+    run_checked(columns, instrument, config, settings, strategy, progress)
+}
+
+/// [`run_with`] over what has been checked.
+pub(super) fn run_checked<S: Strategy>(
+    columns: &RecordingColumns<'_>,
+    instrument: &Instrument,
+    config: &EngineConfig,
+    settings: &BacktestSettings,
+    strategy: &mut S,
+    progress: &mut dyn FnMut(f64),
+) -> std::result::Result<BacktestOutput, S::Error> {
     match settings.fill_model {
         FillSettings::Probabilistic(parameters) => {
             let model = ProbabilisticFills::new(parameters, settings.seed)?;
@@ -125,8 +141,8 @@ fn run_filled<M: FillModel, S: Strategy>(
     progress: &mut dyn FnMut(f64),
 ) -> std::result::Result<BacktestOutput, S::Error> {
     let venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
-    let mut cycle =
-        Cycle::new(instrument, config, venue, settings.cycle_ns, settings.equity_sample_ns, settings.log_decisions)?;
+    let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: settings.log_equity };
+    let mut cycle = Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)?;
     play(columns, &mut cycle, strategy, progress)?;
     cycle.finish(columns.span_ns().unwrap_or_default(), columns.len() as u64).map_err(S::Error::from)
 }

@@ -1,0 +1,80 @@
+//! `run_sweep`: many configurations over one recording, one summary each.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use hypermm_core::error::Error;
+use hypermm_simulation::backtest::output::Summary;
+use hypermm_simulation::backtest::replay::BacktestSettings;
+use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
+use hypermm_simulation::venue::latency::Latency;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::access::over_rows;
+use crate::backtest::{fill_model_of, latency_of};
+use crate::engine::{config_of, instrument_of};
+use crate::error::invalid_input;
+use crate::input::{count, seed_of, time_ns};
+use crate::progress::Progress;
+use crate::recording::HeldColumns;
+use crate::result::summary;
+
+/// Plays every configuration under every fill model over the recording; summaries configuration by configuration.
+#[pyfunction]
+#[pyo3(signature = (recording, instrument, configs, fill_models, *, seed=None, cycle_ns=None, latency=None,
+                    threads=None, progress=None),
+       text_signature = "(recording, instrument, configs, fill_models, *, seed=0, cycle_ns=250000000, \
+                         latency=(30000000, 30000000), threads=None, progress=None)")]
+#[expect(clippy::too_many_arguments, reason = "what a run depends on, by name")]
+pub(crate) fn run_sweep<'py>(
+    py: Python<'py>,
+    recording: &Bound<'py, PyAny>,
+    instrument: &Bound<'py, PyAny>,
+    configs: &Bound<'py, PyAny>,
+    fill_models: &Bound<'py, PyAny>,
+    seed: Option<&Bound<'py, PyAny>>,
+    cycle_ns: Option<&Bound<'py, PyAny>>,
+    latency: Option<&Bound<'py, PyAny>>,
+    threads: Option<&Bound<'py, PyAny>>,
+    progress: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let instrument = instrument_of(instrument)?;
+    let models = items("fill_models", fill_models)?.iter().map(fill_model_of).collect::<PyResult<Vec<_>>>()?;
+    let mut runs = Vec::new();
+    for config in items("configs", configs)? {
+        let config = config_of(&config)?;
+        runs.extend(models.iter().map(|model| SweepRun { config: config.clone(), fill_model: *model }));
+    }
+    let settings = BacktestSettings {
+        seed: seed.map_or(Ok(0), |given| seed_of("seed", given))?,
+        cycle_ns: cycle_ns.map_or(Ok(250_000_000), |given| time_ns("cycle_ns", given))?,
+        latency: latency.map_or(Ok(Latency::default()), latency_of)?,
+        ..BacktestSettings::default()
+    };
+    let threads = match threads {
+        Some(given) => count("threads", given)? as usize,
+        None => available_parallelism().map_or(1, NonZero::get),
+    };
+    let held = HeldColumns::of(recording)?;
+    let columns = held.columns();
+    let mut progress = Progress::new(progress, (columns.len() * runs.len()) as u64)?;
+    let mut failure = None;
+    let played: Option<Vec<Summary>> = over_rows(py, columns.len() * runs.len(), || -> Result<_, Error> {
+        sweep(&columns, &instrument, &runs, &settings, threads, &mut |share| {
+            let told = Python::attach(|py| progress.tell(py, share));
+            told.map_err(|error| failure = Some(error)).is_ok()
+        })
+    })?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let rows = played.ok_or_else(|| PyKeyboardInterrupt::new_err(()))?;
+    PyList::new(py, rows.iter().map(|run| summary(py, run)).collect::<PyResult<Vec<Bound<'py, PyDict>>>>()?)
+}
+
+fn items<'py>(field: &str, given: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let refuse = |_| invalid_input(field, given, "a list or another sequence", "");
+    given.try_iter().map_err(refuse)?.collect()
+}
