@@ -178,7 +178,14 @@ async def _serve(
             sys.stdout.flush()
         else:
             _instruct(server, accounts, coins, network)
-        await stop.wait()
+        stopped = asyncio.ensure_future(stop.wait())
+        failed = asyncio.ensure_future(server.wait())
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopped, failed):
+            if not task.done():
+                task.cancel()
+        if failed.done() and not failed.cancelled():
+            failed.result()
 
 
 def _instruct(server: Server, accounts: tuple[AccountSettings, ...], coins: list[str], network: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from hypermm._core import VenueAnswer
+from hypermm.exceptions import InvalidInputError
 from hypermm.exchange.hyperliquid.rate_limit import exchange_weight
 from hypermm.exchange.loopback.account_info import ACCOUNT_ANSWERS
 from hypermm.exchange.loopback.actions import DONE, error, items, send
@@ -154,7 +155,11 @@ class LoopbackExchange:
             return
         refuse_post_only = self._faults.strikes("refuse_post_only", now_s)
         is_lost = self._faults.strikes("lose_ack", now_s)
-        sent = send(self._world, authorized, now_ns, refuse_post_only=refuse_post_only)
+        try:
+            sent = send(self._world, authorized, now_ns, refuse_post_only=refuse_post_only)
+        except InvalidInputError:
+            done(Reply(422, _NOT_A_REQUEST.encode(), is_json=False))
+            return
 
         def answered(answer: VenueAnswer | None) -> None:
             done(None if is_lost else _json(sent.answer(answer)))

@@ -68,6 +68,7 @@ class Server:
         application.router.add_get("/ws", self._on_websocket)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         self._site: web.TCPSite | None = None
+        self._failure: asyncio.Future[None] | None = None
 
     @property
     def url(self) -> str:
@@ -75,6 +76,7 @@ class Server:
         return f"http://{self._host}:{self.port}"
 
     async def __aenter__(self) -> Self:
+        self._failure = asyncio.get_running_loop().create_future()
         await self._runner.setup()
         await self._listen()
         self._start(self._play())
@@ -90,11 +92,24 @@ class Server:
         self._cut_sockets()
         await self._runner.cleanup()
         self._exchange.close()
+        if self._failure is not None and self._failure.done():
+            self._failure.result()
 
     def _start(self, routine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(routine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def wait(self) -> None:
+        """Waits for ever, or raises what stopped the venue's clock."""
+        if self._failure is not None:
+            await asyncio.shield(self._failure)
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, self._host, self.port)
@@ -116,6 +131,7 @@ class Server:
         if self._site is None:
             return
         site, self._site = self._site, None
+        self._cut_sockets()
         await site.stop()
         self._cut_sockets()
         await asyncio.sleep(away_s)
