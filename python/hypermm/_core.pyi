@@ -1127,6 +1127,32 @@ class DriftFilter:
             name: Source under which innovation statistics are kept.
         """
 
+    def filter_columns(
+        self,
+        times_ns: _Column,
+        drifts: _Column,
+        variances: _Column,
+        values: npt.ArrayLike,
+        covariance: npt.ArrayLike,
+        noise_memory_s: _Column,
+        *,
+        noise_factors: npt.ArrayLike | None = None,
+    ) -> tuple[_Floats, _Floats]:
+        """Filters columns in one pass, all or none; other threads run meanwhile.
+
+        Args:
+            times_ns: Shape (rows,), receiver's clock, ns.
+            drifts: Shape (rows,), observations that enter as they are, first; NaN for none. Kept as source "price".
+            variances: Shape (rows,), their noise, (bps/s)².
+            values: Shape (rows, n), features as for `observe_features`, which follow them; NaN for a missing one.
+            covariance: Shape (n, n).
+            noise_memory_s: Shape (n,).
+            noise_factors: Shape (rows, n), g above 0: entry (i, j) of the covariance is taken times √(g_i·g_j).
+
+        Returns:
+            Posterior mean, bps/s, and variance, (bps/s)², after each row.
+        """
+
     @property
     def mean(self) -> float:
         """Posterior mean μ̂, bps/s."""

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reduced, require_non_negative, same_length};
 use crate::access::{lock, over_rows, read};
+use crate::decision::frozen_array;
 use crate::engine::state_bytes;
 use crate::error::{guard, invalid_input};
 use crate::input::{Given, floats, number, optional_number, time_ns, times};
@@ -128,6 +129,74 @@ impl PyDriftFilter {
         })
     }
 
+    /// Filters columns in one pass: at each time the direct observation, where there is one, then the fused features.
+    #[pyo3(signature = (times_ns, drifts, variances, values, covariance, noise_memory_s, *, noise_factors=None))]
+    #[allow(clippy::too_many_arguments, reason = "columns, each named in Python")]
+    fn filter_columns<'py>(
+        slf: &Bound<'py, Self>,
+        times_ns: &Bound<'py, PyAny>,
+        drifts: &Bound<'py, PyAny>,
+        variances: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyAny>,
+        covariance: &Bound<'py, PyAny>,
+        noise_memory_s: &Bound<'py, PyAny>,
+        noise_factors: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let times_ns = times("times_ns", times_ns)?;
+        let drifts = floats("drifts", drifts)?;
+        let variances = floats("variances", variances)?;
+        let (values, [rows, count]) = matrix("values", values)?;
+        let covariance = square("covariance", covariance)?;
+        let memory_s = floats("noise_memory_s", noise_memory_s)?;
+        let factors = match noise_factors {
+            Some(given) => {
+                let (factors, shape) = matrix("noise_factors", given)?;
+                if shape != [rows, count] || factors.iter().any(|factor| !(*factor > 0.0 && factor.is_finite())) {
+                    return Err(invalid_input("noise_factors", given, "numbers above 0 in the shape of values", ""));
+                }
+                Some(factors)
+            }
+            None => None,
+        };
+        let (times_ns, drifts, variances, memory_s): (&[i64], &[f64], &[f64], &[f64]) =
+            (&times_ns, &drifts, &variances, &memory_s);
+        let state = &mut lock(slf)?.0;
+        let (means, posterior) = over_rows(slf.py(), times_ns.len(), || {
+            for (name, length) in [("drifts", drifts.len()), ("variances", variances.len()), ("values", rows)] {
+                same_length(name, length, "times_ns", times_ns.len())?;
+            }
+            let mut next = state.clone();
+            let DriftState { filter, fusion } = &mut next;
+            let (mut means, mut posterior) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+            let mut scaled = covariance.clone();
+            for (row, &now) in times_ns.iter().enumerate() {
+                filter.predict(now).map_err(|error| error.at_index(row, COLUMNS))?;
+                if !drifts[row].is_nan() {
+                    filter
+                        .observe(now, drifts[row], variances[row], "price")
+                        .map_err(|error| error.at_index(row, COLUMNS))?;
+                }
+                let readings = &values[row * count..(row + 1) * count];
+                if readings.iter().any(|value| !value.is_nan()) {
+                    if let Some(factors) = &factors {
+                        let factors = &factors[row * count..(row + 1) * count];
+                        for (place, entry) in scaled.iter_mut().enumerate() {
+                            *entry = covariance[place] * (factors[place / count] * factors[place % count]).sqrt();
+                        }
+                    }
+                    if let Some((drift, variance)) = fusion.fuse(filter, now, readings, &scaled, memory_s)? {
+                        filter.observe(now, drift, variance, "features")?;
+                    }
+                }
+                means.push(filter.mean());
+                posterior.push(filter.variance());
+            }
+            *state = next;
+            Ok((means, posterior))
+        })?;
+        Ok((frozen_array(slf.py(), &means), frozen_array(slf.py(), &posterior)))
+    }
+
     /// μ̂, bps/s.
     #[getter]
     fn mean(slf: &Bound<'_, Self>) -> PyResult<f64> {
@@ -228,7 +297,13 @@ impl PyDriftFilter {
 
 /// A square matrix, row by row.
 pub(crate) fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
-    let refuse = || invalid_input(field, value, "a square matrix of numbers", "");
+    let (numbers, [rows, columns]) = matrix(field, value)?;
+    if rows == columns { Ok(numbers) } else { Err(invalid_input(field, value, "a square matrix of numbers", "")) }
+}
+
+/// A matrix, row by row, and its shape.
+fn matrix(field: &str, value: &Bound<'_, PyAny>) -> PyResult<(Vec<f64>, [usize; 2])> {
+    let refuse = || invalid_input(field, value, "a matrix of numbers", "");
     let py = value.py();
     let array = py.import("numpy")?.call_method1("asarray", (value,)).map_err(|_| refuse())?;
     let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
@@ -237,10 +312,8 @@ pub(crate) fn square(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>
     }
     let matrix = array.call_method1("astype", ("float64",))?;
     let matrix = matrix.extract::<PyReadonlyArray2<'_, f64>>().map_err(|_| refuse())?;
-    if matrix.shape()[0] != matrix.shape()[1] {
-        return Err(refuse());
-    }
-    Ok(matrix.as_array().iter().copied().collect())
+    let shape = [matrix.shape()[0], matrix.shape()[1]];
+    Ok((matrix.as_array().iter().copied().collect(), shape))
 }
 
 /// Statistics of each source as a dictionary of dictionaries.

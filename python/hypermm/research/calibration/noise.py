@@ -1,0 +1,170 @@
+"""From coefficients to what the filter takes: slopes, gains, noise memory and error covariance. Sections 1 and 8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypermm.config.calibration import EIGENVALUE_FLOOR, HORIZON_S, MAX_GAIN, MAX_MEMORY_S
+from hypermm.research.calibration.regression import mean_evidence, noise_factors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hypermm.research.calibration.sample import Sample
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["MEMORY_LAGS_S", "Mapping", "Moments", "expected_time", "map_features", "moments_of", "observations"]
+
+# Δ of the noise's autocorrelation: noise of several speeds has no one memory, the held-out score chooses among these.
+MEMORY_LAGS_S = (1.0, 5.0, 10.0)
+_SHRINKAGE = 0.1
+# A slope that goes to zero would divide by it.
+_LEAST_GAIN = 1e-9
+# Of the driving noises of two features, and the memory that stands for none.
+_MOST_CORRELATION = 0.98
+_LEAST_MEMORY_S = 0.05
+# How often a tier is read, in cycles (section 7: every one, every 2 to 3, every 5 to 10).
+CADENCE = {"hot": 1, "warm": 2, "cold": 5}
+
+
+def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
+    """T(h) = (1 − e^{−κh})/κ, s."""
+    return float(-np.expm1(-mean_reversion_per_s * horizon_s) / mean_reversion_per_s)
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Moments:
+    """Second moments of some features, about zero, as weighted as the regression was.
+
+    Attributes:
+        product: E[f_i·f_j], shape (n, n); 0 where two are never known together.
+        lagged: E[f_i(t)·f_i(t + Δ)], shape (n,).
+        lag_s: Δ.
+        mean_evidence: n̄, shape (n,).
+    """
+
+    product: Floats
+    lagged: Floats
+    lag_s: float
+    mean_evidence: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Mapping:
+    """What turns features into one observation of the drift.
+
+    Attributes:
+        slope: z = slope·f, bps/s per unit.
+        gain: K.
+        memory_s: τ_e.
+        covariance: C, (bps/s)², shape (n, n).
+        mean_evidence: n̄.
+    """
+
+    slope: Floats
+    gain: Floats
+    memory_s: Floats
+    covariance: Floats
+    mean_evidence: Floats
+
+
+def moments_of(sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_], lag_s: float) -> Moments:
+    """Moments of some columns over some rows, the lagged ones at Δ = `lag_s`."""
+    evidence = mean_evidence(sample, rows)
+    weight = 1.0 / np.sqrt(noise_factors(sample, evidence)[:, places])
+    known = np.isfinite(sample.values[:, places]) & rows[:, None]
+    root = np.where(known, weight, 0.0)
+    value = np.where(known, sample.values[:, places], 0.0) * root
+    mass = root.T @ root
+    product = np.divide(value.T @ value, mass, out=np.zeros_like(mass), where=mass > 0.0)
+    ahead = max(1, round(lag_s / sample.step_s))
+    both = known[:-ahead] & known[ahead:] & (sample.segment[:-ahead] == sample.segment[ahead:])[:, None]
+    plain = np.where(known, sample.values[:, places], 0.0)
+    # The lagged moment is set against the plain second moment of the same rows, then scaled as the others are.
+    pairs = np.where(both, plain[:-ahead] * plain[ahead:], 0.0).sum(axis=0)
+    squares = np.where(both, 0.5 * (plain[:-ahead] ** 2 + plain[ahead:] ** 2), 0.0).sum(axis=0)
+    correlation = np.divide(pairs, squares, out=np.zeros_like(pairs), where=squares > 0.0)
+    return Moments(product=product, lagged=correlation * np.diag(product), lag_s=ahead * sample.step_s, mean_evidence=evidence[list(places)])
+
+
+def map_features(
+    alpha: Floats, moments: Moments, mean_reversion_per_s: float, stationary_variance: float
+) -> Mapping:
+    """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
+
+    K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
+    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e = −Δ/ln ρ_e within [0, 600] s.
+    """
+    rate = alpha / expected_time(mean_reversion_per_s)
+    square = np.diag(moments.product)
+    gain = np.clip(rate**2 * square / stationary_variance, _LEAST_GAIN, MAX_GAIN)
+    slope = rate / gain
+    covariance = np.outer(slope, slope) * moments.product - stationary_variance
+    noise = stationary_variance * (1.0 - gain) / gain
+    np.fill_diagonal(covariance, noise)
+    shared = slope**2 * moments.lagged - stationary_variance * np.exp(-mean_reversion_per_s * moments.lag_s)
+    memory = _memory(shared / noise, moments.lag_s)
+    return Mapping(
+        slope=slope,
+        gain=gain,
+        memory_s=memory,
+        covariance=_possible(_positive(covariance), memory),
+        mean_evidence=moments.mean_evidence,
+    )
+
+
+def _memory(correlation: Floats, lag_s: float) -> Floats:
+    memory = np.zeros(len(correlation))
+    some = (correlation > 0.0) & (correlation < 1.0)
+    memory[some] = -lag_s / np.log(correlation[some])
+    memory[correlation >= 1.0] = MAX_MEMORY_S
+    return np.minimum(memory, MAX_MEMORY_S)
+
+
+def _positive(covariance: Floats) -> Floats:
+    """Off-diagonal entries shrunk by a tenth, eigenvalues floored at 1e-3 of the largest."""
+    if not covariance.size:
+        return covariance
+    shrunk = (1.0 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(np.diag(covariance))
+    values, vectors = np.linalg.eigh(shrunk)
+    floor = EIGENVALUE_FLOOR * values[-1]
+    if values[0] >= floor:
+        return shrunk
+    mended = (vectors * np.maximum(values, floor)) @ vectors.T
+    return 0.5 * (mended + mended.T)
+
+
+def _possible(covariance: Floats, memory_s: Floats) -> Floats:
+    """Off-diagonal entries brought within what noises of these memories can share.
+
+    Noises with covariance C that fade with τ are driven by white noise of covariance C_ij(1/τ_i + 1/τ_j): where that has
+    no square root, as for a fast and a slow noise that are one and the same, no such noises exist and the whitened
+    matrix of section 1 need not be positive definite.
+    """
+    if len(covariance) < 2:
+        return covariance
+    rate = 1.0 / np.maximum(memory_s, _LEAST_MEMORY_S)
+    deviation = np.sqrt(np.diag(covariance))
+    limit = 2.0 * np.sqrt(np.outer(rate, rate)) / np.add.outer(rate, rate) * np.outer(deviation, deviation)
+    driver = np.clip(covariance / limit, -_MOST_CORRELATION, _MOST_CORRELATION)
+    np.fill_diagonal(driver, 0.0)
+    least = float(np.linalg.eigvalsh(driver)[0])
+    share = min(1.0, _MOST_CORRELATION / -least) if least < 0.0 else 1.0
+    possible = share * driver * limit
+    np.fill_diagonal(possible, deviation**2)
+    return possible
+
+
+def observations(sample: Sample, places: tuple[int, ...], mapping: Mapping) -> tuple[Floats, Floats]:
+    """Readings z and noise factors g of some columns, shape (rows, n); a tier is read at its cadence."""
+    values = sample.values[:, places] * mapping.slope
+    for column, place in enumerate(places):
+        every = CADENCE[sample.tiers[place]]
+        values[np.arange(len(sample)) % every != 0, column] = np.nan
+    mean = np.ones(len(sample.names))
+    mean[list(places)] = mapping.mean_evidence
+    return values, noise_factors(sample, mean)[:, places]
