@@ -9,13 +9,16 @@ import numpy as np
 import hypermm
 from hypermm.config.calibration import HORIZON_S, MAX_GAIN, MEAN_REVERSION_RANGE, FilterFit, ReturnOnlyFit
 from hypermm.research.calibration.noise import (
-    MEMORY_LAGS_S,
+    MEMORY_RULES,
     Mapping,
+    MemoryRule,
     expected_time,
+    explained_bps2,
     map_features,
     moments_of,
     observations,
 )
+from hypermm.research.calibration.regression import mean_error
 from hypermm.research.calibration.sample import LONG_HORIZON_S
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _MOST_LOG_RATIO, _MOST_LOG_RATIO_BARE = 4.0, 12.0
 _GRID_KAPPA = (0.01, 0.03, 0.1, 0.18)
 _GRID_LOG_RATIO = (0.05, 0.5, 1.5)
 _REFINEMENTS = 30
+_STEP = np.array([0.4, 0.3])
 _EVALUATIONS = 180
 
 
@@ -92,7 +96,13 @@ def filter_sample(
         rows = sample.segment == segment
         one = hypermm.DriftFilter(mean_reversion_per_s, float(np.sqrt(stationary_variance)))
         mean[rows], variance[rows] = one.filter_columns(
-            sample.time_ns[rows], drift[rows], noise[rows], values[rows], covariance, memory, noise_factors=factors[rows]
+            sample.time_ns[rows],
+            drift[rows],
+            noise[rows],
+            values[rows],
+            covariance,
+            memory,
+            noise_factors=factors[rows],
         )
         for name, facts in one.innovations.items():
             sources.setdefault(name, []).append(facts)
@@ -113,7 +123,12 @@ def displacement_variance(
     """v(h) = σ²h + P·T(h)² + (σ_μ²/κ²)(h − 2T(h) + (1 − e^{−2κh})/(2κ)), bps², with σ_μ² = 2κP∞."""
     kappa = mean_reversion_per_s
     time = expected_time(kappa, horizon_s)
-    future = 2.0 * stationary_variance / kappa * (horizon_s - 2.0 * time - np.expm1(-2.0 * kappa * horizon_s) / (2.0 * kappa))
+    future = (
+        2.0
+        * stationary_variance
+        / kappa
+        * (horizon_s - 2.0 * time - np.expm1(-2.0 * kappa * horizon_s) / (2.0 * kappa))
+    )
     spread: Floats = volatility**2 * horizon_s + variance * time**2 + future
     return spread
 
@@ -169,14 +184,14 @@ def fit_filter(
     selection: Selection,
     return_only: ReturnOnlyFit,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
-) -> tuple[FilterFit, float]:
+) -> tuple[FilterFit, MemoryRule]:
     """κ_μ within [0.005, 0.2] and P∞ ≥ V_joint/0.9 with the best held-out log-score, features in.
 
     Coefficients and covariances are those of each fold's train rows, the score is that of its test rows. The search
     goes over a coarse grid that the returns' own likelihood joins, then by Nelder–Mead.
 
     Returns:
-        The fit, and the lag of `MEMORY_LAGS_S` that did best.
+        The fit, and the rule of `MEMORY_RULES` that did best.
     """
     search = _Search(sample, selection, return_only, progress)
     low, high = np.log(MEAN_REVERSION_RANGE)
@@ -184,15 +199,17 @@ def fit_filter(
     kappa = return_only.mean_reversion_per_s
     own = np.log(return_only.stationary_variance / search.least_variance(kappa))
     starts.append((float(np.log(kappa)), float(np.clip(own, 0.0, search.most_log_ratio))))
-    lags = MEMORY_LAGS_S if selection.accepted else MEMORY_LAGS_S[:1]
-    _, lag_s, start = max((search.score(point, lag), lag, point) for lag in lags for point in starts)
+    rules = MEMORY_RULES if selection.accepted else MEMORY_RULES[:1]
+    best = [max((search.score(point, rule), point) for point in starts) for rule in rules]
+    rule, start = search.most_careful(list(rules), [point for _, point in best])
     corner = np.array(start)
-    step = np.where(corner + [0.4, 0.3] <= [high, search.most_log_ratio], [0.4, 0.3], [-0.4, -0.3])
-    simplex = np.array([corner, corner + [step[0], 0.0], corner + [0.0, step[1]]])
+    edges = np.array([high, search.most_log_ratio])
+    step = np.where(corner + _STEP <= edges, _STEP, -_STEP)
+    simplex = np.vstack([corner, corner + np.diag(step)])
     from scipy.optimize import minimize
 
     found = minimize(
-        lambda point: -search.score((float(point[0]), float(point[1])), lag_s),
+        lambda point: -search.score((float(point[0]), float(point[1])), rule),
         corner,
         method="Nelder-Mead",
         bounds=[(low, high), (0.0, search.most_log_ratio)],
@@ -205,7 +222,7 @@ def fit_filter(
         log_score=float(-found.fun),
         return_only=return_only,
     )
-    return fit, lag_s
+    return fit, rule
 
 
 class _Search:
@@ -218,46 +235,68 @@ class _Search:
         return_only: ReturnOnlyFit,
         progress: Callable[[int, int], object],
     ) -> None:
-        self._places = selection.accepted
+        self._places, self._lags = selection.accepted, sample.lags
         self._parts = [
             (
                 sample.rows(fold.test),
                 selection.fold_alphas[index],
-                {lag: moments_of(sample, selection.accepted, fold.train, lag) for lag in MEMORY_LAGS_S},
+                {rule: moments_of(sample, selection.accepted, fold.train, rule) for rule in MEMORY_RULES},
             )
             for index, fold in enumerate(selection.folds)
         ]
-        joint = np.concatenate([selection.joint_forecast[fold.test] for fold in selection.folds])
         known = np.isfinite(sample.target_bps)
-        alone = selection.alphas**2 * np.diag(moments_of(sample, self._places, known, 1.0).product)
-        # No feature explains more of the drift than there is, nor do all of them together.
-        self._explained_bps2 = max([float(np.mean(joint**2)), *alone.tolist()])
+        self._explained_bps2 = explained_bps2(selection.alphas, moments_of(sample, self._places, known))
         self._floor = max(1e-3 * return_only.stationary_variance, 1e-12)
         self.most_log_ratio = _MOST_LOG_RATIO if selection.accepted else _MOST_LOG_RATIO_BARE
         self._progress = progress
         self._done = 0
-        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(MEMORY_LAGS_S) + _REFINEMENTS
+        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(MEMORY_RULES) + _REFINEMENTS
 
-    def least_variance(self, kappa: float) -> float:
-        """The least P∞, (bps/s)²."""
-        return max(self._explained_bps2 / expected_time(kappa) ** 2 / MAX_GAIN, self._floor)
+    def least_variance(self, kappa: float, explained: float | None = None) -> float:
+        """The least P∞, (bps/s)²: no more of the drift is explained than there is."""
+        explained = self._explained_bps2 if explained is None else explained
+        return max(explained / expected_time(kappa) ** 2 / MAX_GAIN, self._floor)
 
     def point_of(self, point: tuple[float, float]) -> tuple[float, float]:
         """κ_μ and P∞ of a point."""
         kappa = _within(float(np.exp(point[0])))
         return kappa, self.least_variance(kappa) * float(np.exp(point[1]))
 
-    def score(self, point: tuple[float, float], lag_s: float) -> float:
+    def score(self, point: tuple[float, float], rule: MemoryRule) -> float:
         """Mean log-score over the test rows of all folds."""
+        self._done += 1
+        self._progress(min(self._done, self._total), self._total)
+        return float(np.nanmean(self._rows(point, rule)))
+
+    def most_careful(
+        self, rules: list[MemoryRule], points: list[tuple[float, float]]
+    ) -> tuple[MemoryRule, tuple[float, float]]:
+        """Of the rules whose score is within a standard error of the best, the one with the longest least memory.
+
+        A memory too short takes one book for many observations; the data seldom tell it apart within an hour.
+        """
+        rows = [self._rows(point, rule) for rule, point in zip(rules, points, strict=True)]
+        best = max(rows, key=lambda row: float(np.nanmean(row)))
+        known = np.isfinite(best)
+        near = []
+        for scores, rule, point in zip(rows, rules, points, strict=True):
+            loss = (best - scores)[known]
+            if loss.mean() <= mean_error(loss, self._lags):
+                near.append((rule, point))
+        return max(near, key=lambda one: one[0].least_cycles)
+
+    def _rows(self, point: tuple[float, float], rule: MemoryRule) -> Floats:
+        """Score of each test row."""
         kappa, stationary = self.point_of(point)
         scores = []
         for part, alpha, moments in self._parts:
-            mapping = map_features(alpha, moments[lag_s], kappa, stationary) if self._places else None
-            filtered = filter_sample(part, self._places, mapping, kappa, stationary)
-            scores.append(log_score(part, filtered, kappa, stationary))
-        self._done += 1
-        self._progress(min(self._done, self._total), self._total)
-        return float(np.nanmean(np.concatenate(scores)))
+            mapping, drift_variance = None, stationary
+            if self._places:
+                drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(alpha, moments[rule])))
+                mapping = map_features(alpha, moments[rule], kappa, drift_variance)
+            filtered = filter_sample(part, self._places, mapping, kappa, drift_variance)
+            scores.append(log_score(part, filtered, kappa, drift_variance))
+        return np.concatenate(scores)
 
 
 def _within(kappa: float) -> float:

@@ -149,9 +149,9 @@ def select(
         accepted=tuple(accepted),
         targets=tuple(judged[place].target for place in accepted),
         alphas=np.array([judged[place].alpha for place in accepted]),
-        fold_alphas=np.array([[fold.alpha for fold in judged[place].folds] for place in accepted]).reshape(
-            len(accepted), len(folds)
-        ).T,
+        fold_alphas=np.array([[fold.alpha for fold in judged[place].folds] for place in accepted])
+        .reshape(len(accepted), len(folds))
+        .T,
         verdicts=verdicts,
         folds=folds,
         joint_forecast=joint,
@@ -206,6 +206,8 @@ def _fails_alone(one: Judged, gates: Gates) -> str:
         return f"out-of-sample R² {one.r2:.4f} ± {one.r2_error:.4f}, above {gates.r2:g} needed"
     if one.t <= gates.clark_west_t:
         return f"Clark–West t {one.t:.2f} against no forecast, above {gates.clark_west_t:g} needed"
+    if one.target == "return" and one.alpha <= 0.0:
+        return f"coefficient {one.alpha:.3g}: features are bullish-positive, the other sign is chance or a fault"
     return ""
 
 
@@ -301,9 +303,7 @@ def _verdict(
     name = sample.names[place]
     share = float(np.isfinite(sample.values[:, place]).mean())
     if one is None:
-        return FeatureVerdict(
-            name=name, accepted=False, reason=reason or "", target="return", share_known=share
-        )
+        return FeatureVerdict(name=name, accepted=False, reason=reason or "", target="return", share_known=share)
     values = sample.values[:, place]
     return FeatureVerdict(
         name=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MEMORY_LAGS_S", "Mapping", "Moments", "expected_time", "map_features", "moments_of", "observations"]
+__all__ = ["MEMORY_RULES", "MemoryRule", "Mapping", "Moments", "expected_time", "explained_bps2", "map_features", "moments_of", "observations"]
 
-# Δ of the noise's autocorrelation: noise of several speeds has no one memory, the held-out score chooses among these.
-MEMORY_LAGS_S = (1.0, 5.0, 10.0)
 _SHRINKAGE = 0.1
+_RIDGE = 0.01
 # A slope that goes to zero would divide by it.
 _LEAST_GAIN = 1e-9
 # Of the driving noises of two features, and the memory that stands for none.
@@ -29,6 +28,22 @@ _MOST_CORRELATION = 0.98
 _LEAST_MEMORY_S = 0.05
 # How often a tier is read, in cycles (section 7: every one, every 2 to 3, every 5 to 10).
 CADENCE = {"hot": 1, "warm": 2, "cold": 5}
+
+
+class MemoryRule(NamedTuple):
+    """How τ_e is told from the autocorrelation of z.
+
+    Attributes:
+        lag_s: Δ, s.
+        least_cycles: Least τ_e, in cycles.
+    """
+
+    lag_s: float
+    least_cycles: int
+
+
+# Two cycles often read one book: noise that lasts a cycle or two is allowed for where the lag of 5 s shows none.
+MEMORY_RULES = (MemoryRule(5.0, 0), MemoryRule(5.0, 1), MemoryRule(5.0, 2))
 
 
 def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
@@ -44,12 +59,14 @@ class Moments:
         product: E[f_i·f_j], shape (n, n); 0 where two are never known together.
         lagged: E[f_i(t)·f_i(t + Δ)], shape (n,).
         lag_s: Δ.
+        least_memory_s: Least τ_e.
         mean_evidence: n̄, shape (n,).
     """
 
     product: Floats
     lagged: Floats
     lag_s: float
+    least_memory_s: float
     mean_evidence: Floats
 
 
@@ -72,8 +89,10 @@ class Mapping:
     mean_evidence: Floats
 
 
-def moments_of(sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_], lag_s: float) -> Moments:
-    """Moments of some columns over some rows, the lagged ones at Δ = `lag_s`."""
+def moments_of(
+    sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_], rule: MemoryRule = MEMORY_RULES[0]
+) -> Moments:
+    """Moments of some columns over some rows, the lagged ones as the rule asks."""
     evidence = mean_evidence(sample, rows)
     weight = 1.0 / np.sqrt(noise_factors(sample, evidence)[:, places])
     known = np.isfinite(sample.values[:, places]) & rows[:, None]
@@ -81,19 +100,36 @@ def moments_of(sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_],
     value = np.where(known, sample.values[:, places], 0.0) * root
     mass = root.T @ root
     product = np.divide(value.T @ value, mass, out=np.zeros_like(mass), where=mass > 0.0)
-    ahead = max(1, round(lag_s / sample.step_s))
+    ahead = max(1, round(rule.lag_s / sample.step_s))
     both = known[:-ahead] & known[ahead:] & (sample.segment[:-ahead] == sample.segment[ahead:])[:, None]
     plain = np.where(known, sample.values[:, places], 0.0)
     # The lagged moment is set against the plain second moment of the same rows, then scaled as the others are.
     pairs = np.where(both, plain[:-ahead] * plain[ahead:], 0.0).sum(axis=0)
     squares = np.where(both, 0.5 * (plain[:-ahead] ** 2 + plain[ahead:] ** 2), 0.0).sum(axis=0)
     correlation = np.divide(pairs, squares, out=np.zeros_like(pairs), where=squares > 0.0)
-    return Moments(product=product, lagged=correlation * np.diag(product), lag_s=ahead * sample.step_s, mean_evidence=evidence[list(places)])
+    return Moments(
+        product=product,
+        lagged=correlation * np.diag(product),
+        lag_s=ahead * sample.step_s,
+        least_memory_s=rule.least_cycles * sample.step_s,
+        mean_evidence=evidence[list(places)],
+    )
 
 
-def map_features(
-    alpha: Floats, moments: Moments, mean_reversion_per_s: float, stationary_variance: float
-) -> Mapping:
+def explained_bps2(alpha: Floats, moments: Moments) -> float:
+    """V_joint·T², the variance of the joint forecast, bps²: dᵀM⁻¹d with d_i = α_i·M_ii, ridged by a hundredth.
+
+    With P∞ above V_joint, and no sooner, Cov(z) − P∞·11ᵀ is a covariance.
+    """
+    if not len(alpha):
+        return 0.0
+    square = np.diag(moments.product)
+    shared = alpha * square
+    joint = shared @ np.linalg.solve(moments.product + _RIDGE * np.diag(square), shared)
+    return float(max(joint, (alpha**2 * square).max()))
+
+
+def map_features(alpha: Floats, moments: Moments, mean_reversion_per_s: float, stationary_variance: float) -> Mapping:
     """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
 
     K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
@@ -107,7 +143,7 @@ def map_features(
     noise = stationary_variance * (1.0 - gain) / gain
     np.fill_diagonal(covariance, noise)
     shared = slope**2 * moments.lagged - stationary_variance * np.exp(-mean_reversion_per_s * moments.lag_s)
-    memory = _memory(shared / noise, moments.lag_s)
+    memory = np.maximum(_memory(shared / noise, moments.lag_s), moments.least_memory_s)
     return Mapping(
         slope=slope,
         gain=gain,

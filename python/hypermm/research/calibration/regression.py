@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
+    "clark_west",
     "coefficient",
     "coefficient_error",
-    "clark_west",
     "joint_forecast",
     "mean_error",
     "mean_evidence",
@@ -47,7 +47,7 @@ def mean_evidence(sample: Sample, rows: NDArray[np.bool_]) -> Floats:
 
 
 def noise_factors(sample: Sample, mean: Floats) -> Floats:
-    """g of each reading: clip(n̄/n, ¼, 4), 1 where every value rests on as much or there is none."""
+    """G of each reading: clip(n̄/n, ¼, 4), 1 where every value rests on as much or there is none."""
     weighted = np.array([rule != "none" for rule in sample.rules], bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = np.clip(mean / np.maximum(sample.evidence, 0.0), *_RANGE)

@@ -95,7 +95,16 @@ class Sample:
 
     def rows(self, keep: NDArray[np.bool_] | slice) -> Sample:
         """Some of the rows, targets as they were."""
-        picked = ("time_ns", "segment", "values", "evidence", "mid_price", "target_bps", "long_target_bps", "volatility")
+        picked = (
+            "time_ns",
+            "segment",
+            "values",
+            "evidence",
+            "mid_price",
+            "target_bps",
+            "long_target_bps",
+            "volatility",
+        )
         return replace(self, **{name: getattr(self, name)[keep] for name in picked})
 
 
