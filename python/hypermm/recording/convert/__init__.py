@@ -1,4 +1,4 @@
-"""Turns what others record into recordings: Tardis, the Hyperliquid archive, hftbacktest; and CSV into Parquet."""
+"""Turns what others record (Tardis, the Hyperliquid archive, hftbacktest, StandX) into recordings, CSV into Parquet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording.convert.archive import read_archive
 from hypermm.recording.convert.hftbacktest import read_hftbacktest
+from hypermm.recording.convert.standx import read_standx
 from hypermm.recording.convert.tardis import read_tardis
 from hypermm.recording.load import held_coins, load_recording
 from hypermm.recording.write import write_recording
@@ -17,9 +18,17 @@ if TYPE_CHECKING:
 
     from hypermm.recording.schema import Recording
 
-__all__ = ["SOURCES", "convert_recording", "read_archive", "read_hftbacktest", "read_source", "read_tardis"]
+__all__ = [
+    "SOURCES",
+    "convert_recording",
+    "read_archive",
+    "read_hftbacktest",
+    "read_source",
+    "read_standx",
+    "read_tardis",
+]
 
-SOURCES = ("recording", "tardis", "hyperliquid", "hftbacktest")
+SOURCES = ("recording", "tardis", "hyperliquid", "hftbacktest", "standx")
 
 
 def read_source(source: str, path: str | PathLike[str], coin: str) -> Recording:
@@ -34,7 +43,9 @@ def read_source(source: str, path: str | PathLike[str], coin: str) -> Recording:
         InvalidInputError: No such source.
         RecordingError: A file is missing, damaged or not of the documented shape; names file and line.
     """
-    readers = dict(zip(SOURCES, (load_recording, read_tardis, read_archive, read_hftbacktest), strict=True))
+    readers = dict(
+        zip(SOURCES, (load_recording, read_tardis, read_archive, read_hftbacktest, read_standx), strict=True)
+    )
     if source not in readers:
         raise InvalidInputError(field="source", value=source, expected="one of " + ", ".join(SOURCES))
     return readers[source](path, coin)

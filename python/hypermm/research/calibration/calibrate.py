@@ -54,6 +54,7 @@ __all__ = [
     "Source",
     "calibrate",
     "calibrate_sample",
+    "half_spread_bps",
     "pipeline_settings",
     "samples_of",
 ]
@@ -94,12 +95,12 @@ class Calibrated:
     Attributes:
         artifact: The calibration.
         sample: Rows it was fitted to.
-        selection: What passed the gate, with held-out forecasts.
+        held_out_bps: The filter's forecasts on the test rows by what their train rows say, NaN elsewhere.
     """
 
     artifact: CalibrationArtifact
     sample: Sample
-    selection: Selection
+    held_out_bps: Floats
 
 
 def pipeline_settings(sources: Sequence[Source], fits: Sequence[HawkesFit | None]) -> PipelineSettings:
@@ -119,6 +120,15 @@ def pipeline_settings(sources: Sequence[Source], fits: Sequence[HawkesFit | None
         lead=lead.coin if lead else None,
         basis=basis.coin if basis else None,
     )
+
+
+def half_spread_bps(sources: Sequence[Source]) -> float:
+    """Median half-spread of the books, bps of mid."""
+    spreads = []
+    for source in sources:
+        bid, ask = source.recording.bid_prices[:, 0], source.recording.ask_prices[:, 0]
+        spreads.append(1e4 * (ask - bid) / (ask + bid))
+    return float(np.nanmedian(np.concatenate(spreads)))
 
 
 def samples_of(
@@ -195,7 +205,8 @@ def calibrate(
     residual = price_residual(sample, kappa, stationary)
     scores = [fill_scores(replay(part, instrument, config), sample, residual) for part in parts]
     progress(95, _STEPS)
-    own = fit_own_fills(*(np.concatenate(column) for column in zip(*scores, strict=True)), kappa, stationary, gates)
+    score, followed = (np.concatenate(column) for column in zip(*scores, strict=True))
+    own = fit_own_fills(score, followed, kappa, stationary, gates)
     artifact = CalibrationArtifact(
         coin=instrument.coin,
         size_decimals=instrument.size_decimals,
@@ -220,7 +231,7 @@ def calibrate(
         features=fitted.selection.verdicts,
     )
     progress(_STEPS, _STEPS)
-    return Calibrated(artifact=artifact, sample=sample, selection=fitted.selection)
+    return Calibrated(artifact=artifact, sample=sample, held_out_bps=fitted.held_out_bps)
 
 
 class FittedSample(NamedTuple):
@@ -230,6 +241,7 @@ class FittedSample(NamedTuple):
     filter: FilterFit
     mapping: Mapping
     accepted: tuple[AcceptedFeature, ...]
+    held_out_bps: Floats
 
 
 def calibrate_sample(
@@ -239,11 +251,13 @@ def calibrate_sample(
     return_only = fit_returns(sample)
     residual = price_residual(sample, return_only.mean_reversion_per_s, return_only.stationary_variance)
     selection = select(sample, residual, gates, cost, lambda done, total: progress(40 * done // total, 100))
-    fit, rule = fit_filter(sample, selection, return_only, lambda done, total: progress(40 + 60 * done // total, 100))
+    fit, least_memory_s, held_out = fit_filter(
+        sample, selection, return_only, lambda done, total: progress(40 + 60 * done // total, 100)
+    )
     kappa, stationary = fit.mean_reversion_per_s, fit.stationary_variance
     rows = np.isfinite(sample.target_bps)
-    moments = moments_of(sample, selection.accepted, rows, rule)
-    mapping = map_features(selection.alphas, moments, kappa, stationary)
+    moments = moments_of(sample, selection.accepted, rows)
+    mapping = map_features(selection.alphas, moments, kappa, stationary, least_memory_s)
     accepted = tuple(
         AcceptedFeature(
             name=sample.names[place],
@@ -257,7 +271,7 @@ def calibrate_sample(
         )
         for index, place in enumerate(selection.accepted)
     )
-    return FittedSample(selection, fit, mapping, accepted)
+    return FittedSample(selection, fit, mapping, accepted, held_out)
 
 
 def price_residual(sample: Sample, kappa: float, stationary: float) -> Floats:
@@ -300,9 +314,12 @@ class _ReplayTest:
         floor = (0.05 * volatility) ** 2
         if not names:
             return replay(self._recording, self._instrument, replay_config(mid, _REPLAY_KAPPA, floor, volatility))
-        weight = 1.0 / noise_factors(sample, mean_evidence(sample, train))
+        weight = 1.0 / noise_factors(sample, mean_evidence(sample, train), places)
         alpha = np.array(
-            [coefficient(sample.values[train, p], sample.target_bps[train], weight[train, p]) for p in places]
+            [
+                coefficient(sample.values[train, place], sample.target_bps[train], weight[train, column])
+                for column, place in enumerate(places)
+            ]
         )
         moments = moments_of(sample, places, train)
         explained = explained_bps2(alpha, moments) / expected_time(_REPLAY_KAPPA) ** 2

@@ -9,9 +9,8 @@ import numpy as np
 import hypermm
 from hypermm.config.calibration import HORIZON_S, MAX_GAIN, MEAN_REVERSION_RANGE, FilterFit, ReturnOnlyFit
 from hypermm.research.calibration.noise import (
-    MEMORY_RULES,
+    LEAST_MEMORY_CYCLES,
     Mapping,
-    MemoryRule,
     expected_time,
     explained_bps2,
     map_features,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Filtered", "displacement_variance", "filter_sample", "fit_filter", "fit_returns", "log_score"]
+__all__ = ["Filtered", "FitResult", "displacement_variance", "filter_sample", "fit_filter", "fit_returns", "log_score"]
 
 PRICE_STEP_S = 5.0
 _DEVIATION_RATIO = 0.05
@@ -56,6 +55,21 @@ class Filtered(NamedTuple):
     mean: Floats
     variance: Floats
     innovations: dict[str, dict[str, float]]
+
+
+class FitResult(NamedTuple):
+    """What the search came to.
+
+    Attributes:
+        filter: κ_μ and P∞.
+        least_memory_s: The least noise memory that goes with them.
+        held_out_bps: The filter's forecast of the 10 s return on the test rows, by what their train rows say; NaN
+            elsewhere.
+    """
+
+    filter: FilterFit
+    least_memory_s: float
+    held_out_bps: Floats
 
 
 def price_observations(sample: Sample) -> tuple[Floats, Floats]:
@@ -184,14 +198,12 @@ def fit_filter(
     selection: Selection,
     return_only: ReturnOnlyFit,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
-) -> tuple[FilterFit, MemoryRule]:
+) -> FitResult:
     """κ_μ within [0.005, 0.2] and P∞ ≥ V_joint/0.9 with the best held-out log-score, features in.
 
     Coefficients and covariances are those of each fold's train rows, the score is that of its test rows. The search
     goes over a coarse grid that the returns' own likelihood joins, then by Nelder–Mead.
 
-    Returns:
-        The fit, and the rule of `MEMORY_RULES` that did best.
     """
     search = _Search(sample, selection, return_only, progress)
     low, high = np.log(MEAN_REVERSION_RANGE)
@@ -199,9 +211,9 @@ def fit_filter(
     kappa = return_only.mean_reversion_per_s
     own = np.log(return_only.stationary_variance / search.least_variance(kappa))
     starts.append((float(np.log(kappa)), float(np.clip(own, 0.0, search.most_log_ratio))))
-    rules = MEMORY_RULES if selection.accepted else MEMORY_RULES[:1]
-    best = [max((search.score(point, rule), point) for point in starts) for rule in rules]
-    rule, start = search.most_careful(list(rules), [point for _, point in best])
+    least = [cycles * sample.step_s for cycles in (LEAST_MEMORY_CYCLES if selection.accepted else (0,))]
+    best = [max((search.score(point, memory_s), point) for point in starts) for memory_s in least]
+    memory_s, start = search.most_careful(least, [point for _, point in best])
     corner = np.array(start)
     edges = np.array([high, search.most_log_ratio])
     step = np.where(corner + _STEP <= edges, _STEP, -_STEP)
@@ -209,7 +221,7 @@ def fit_filter(
     from scipy.optimize import minimize
 
     found = minimize(
-        lambda point: -search.score((float(point[0]), float(point[1])), rule),
+        lambda point: -search.score((float(point[0]), float(point[1])), memory_s),
         corner,
         method="Nelder-Mead",
         bounds=[(low, high), (0.0, search.most_log_ratio)],
@@ -222,7 +234,7 @@ def fit_filter(
         log_score=float(-found.fun),
         return_only=return_only,
     )
-    return fit, rule
+    return FitResult(fit, memory_s, search.held_out((float(found.x[0]), float(found.x[1])), memory_s))
 
 
 class _Search:
@@ -235,12 +247,13 @@ class _Search:
         return_only: ReturnOnlyFit,
         progress: Callable[[int, int], object],
     ) -> None:
-        self._places, self._lags = selection.accepted, sample.lags
+        self._places, self._lags, self._rows_in_all = selection.accepted, sample.lags, len(sample)
         self._parts = [
             (
+                fold.test,
                 sample.rows(fold.test),
                 selection.fold_alphas[index],
-                {rule: moments_of(sample, selection.accepted, fold.train, rule) for rule in MEMORY_RULES},
+                moments_of(sample, selection.accepted, fold.train),
             )
             for index, fold in enumerate(selection.folds)
         ]
@@ -250,7 +263,7 @@ class _Search:
         self.most_log_ratio = _MOST_LOG_RATIO if selection.accepted else _MOST_LOG_RATIO_BARE
         self._progress = progress
         self._done = 0
-        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(MEMORY_RULES) + _REFINEMENTS
+        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(LEAST_MEMORY_CYCLES) + _REFINEMENTS
 
     def least_variance(self, kappa: float, explained: float | None = None) -> float:
         """The least P∞, (bps/s)²: no more of the drift is explained than there is."""
@@ -262,41 +275,53 @@ class _Search:
         kappa = _within(float(np.exp(point[0])))
         return kappa, self.least_variance(kappa) * float(np.exp(point[1]))
 
-    def score(self, point: tuple[float, float], rule: MemoryRule) -> float:
+    def score(self, point: tuple[float, float], least_memory_s: float) -> float:
         """Mean log-score over the test rows of all folds."""
         self._done += 1
         self._progress(min(self._done, self._total), self._total)
-        return float(np.nanmean(self._rows(point, rule)))
+        return float(np.nanmean(self._rows(point, least_memory_s)))
 
     def most_careful(
-        self, rules: list[MemoryRule], points: list[tuple[float, float]]
-    ) -> tuple[MemoryRule, tuple[float, float]]:
-        """Of the rules whose score is within a standard error of the best, the one with the longest least memory.
+        self, least_memory_s: list[float], points: list[tuple[float, float]]
+    ) -> tuple[float, tuple[float, float]]:
+        """Of the least memories whose score is within a standard error of the best, the longest, with its point.
 
         A memory too short takes one book for many observations; the data seldom tell it apart within an hour.
         """
-        rows = [self._rows(point, rule) for rule, point in zip(rules, points, strict=True)]
+        rows = [self._rows(point, memory_s) for memory_s, point in zip(least_memory_s, points, strict=True)]
         best = max(rows, key=lambda row: float(np.nanmean(row)))
         known = np.isfinite(best)
         near = []
-        for scores, rule, point in zip(rows, rules, points, strict=True):
+        for scores, memory_s, point in zip(rows, least_memory_s, points, strict=True):
             loss = (best - scores)[known]
             if loss.mean() <= mean_error(loss, self._lags):
-                near.append((rule, point))
-        return max(near, key=lambda one: one[0].least_cycles)
+                near.append((memory_s, point))
+        return max(near)
 
-    def _rows(self, point: tuple[float, float], rule: MemoryRule) -> Floats:
+    def held_out(self, point: tuple[float, float], least_memory_s: float) -> Floats:
+        """Forecast of the 10 s return on the test rows, bps; NaN elsewhere."""
+        forecast = np.full(self._rows_in_all, np.nan)
+        for (rows, _, _, _), (filtered, kappa, _) in zip(self._parts, self._runs(point, least_memory_s), strict=True):
+            forecast[rows] = filtered.mean * expected_time(kappa)
+        return forecast
+
+    def _rows(self, point: tuple[float, float], least_memory_s: float) -> Floats:
         """Score of each test row."""
+        runs = self._runs(point, least_memory_s)
+        return np.concatenate([log_score(part, *run) for (_, part, _, _), run in zip(self._parts, runs, strict=True)])
+
+    def _runs(self, point: tuple[float, float], least_memory_s: float) -> list[tuple[Filtered, float, float]]:
+        """The filter over each test part with its κ_μ and P∞."""
         kappa, stationary = self.point_of(point)
-        scores = []
-        for part, alpha, moments in self._parts:
+        runs = []
+        for _, part, alpha, moments in self._parts:
             mapping, drift_variance = None, stationary
             if self._places:
-                drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(alpha, moments[rule])))
-                mapping = map_features(alpha, moments[rule], kappa, drift_variance)
+                drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(alpha, moments)))
+                mapping = map_features(alpha, moments, kappa, drift_variance, least_memory_s)
             filtered = filter_sample(part, self._places, mapping, kappa, drift_variance)
-            scores.append(log_score(part, filtered, kappa, drift_variance))
-        return np.concatenate(scores)
+            runs.append((filtered, kappa, drift_variance))
+        return runs
 
 
 def _within(kappa: float) -> float:

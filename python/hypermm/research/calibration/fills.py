@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def fit_own_fills(score: Floats, residual_bps: Floats, kappa: float, stationary:
         return OwnFill(state="not_measured", reason=f"{count} fills in the replay, {MIN_FILLS} needed", fills=count)
     forecast = np.zeros(count)
     edges = np.linspace(0, count, _FOLDS + 2).round().astype(int)
-    for begin, end in zip(edges[1:-1], edges[2:], strict=True):
+    for begin, end in pairwise(edges[1:]):
         train = slice(0, begin)
         alpha = coefficient(score[train], residual_bps[train], np.ones(begin))
         forecast[begin:end] = (alpha if np.isfinite(alpha) else 0.0) * score[begin:end]
@@ -75,11 +76,11 @@ def fit_own_fills(score: Floats, residual_bps: Floats, kappa: float, stationary:
     lags = max(1, round(count ** (1 / 3)))
     r2, error = r2_score(residual_bps[tested], forecast[tested], lags)
     t = clark_west(residual_bps[tested], np.zeros(count - edges[1]), forecast[tested], lags)
-    facts = {"fills": count, "r2": float(np.nan_to_num(r2)), "r2_error": float(np.nan_to_num(error))}
+    facts: dict[str, Any] = {"fills": count, "r2": float(np.nan_to_num(r2)), "r2_error": float(np.nan_to_num(error))}
     alpha = coefficient(score, residual_bps, np.ones(count))
     if not (r2 > gates.r2 and t > gates.clark_west_t and np.isfinite(alpha)):
         reason = f"out-of-sample R² {r2:.4f} ± {error:.4f}, t {t:.2f} on the residual of the price-only filter"
         return OwnFill(state="rejected", reason=reason, **facts)
     rate = alpha / expected_time(kappa, HORIZON_S)
-    gain = float(min(rate**2 * np.mean(score**2) / stationary, MAX_GAIN))
+    gain = min(float(rate**2 * np.mean(score**2) / stationary), MAX_GAIN)
     return OwnFill(state="accepted", reason="passed the gate", alpha=alpha, slope=rate / gain, gain=gain, **facts)

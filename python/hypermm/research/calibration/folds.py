@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def walk_forward(sample: Sample, folds: int = FOLDS, embargo_s: float = EMBARGO_
     usable = np.flatnonzero(np.isfinite(sample.target_bps))
     edges = np.linspace(0, len(usable), folds + 2).round().astype(int)
     made = []
-    for begin, end in zip(edges[1:-1], edges[2:], strict=True):
+    for begin, end in pairwise(edges[1:]):
         test = np.zeros(len(sample), bool)
         test[usable[begin:end]] = True
         reach_ns = round((HORIZON_S + embargo_s) * 1e9)

@@ -138,7 +138,7 @@ def select(
     accepted: list[int] = []
     for stage in ("return", "residual"):
         candidates = [p for p, one in judged.items() if p not in reasons and one.target == stage]
-        _greedy(sample, targets[stage], folds, candidates, accepted, judged, gates, cost, reasons, facts)  # type: ignore[index]
+        _greedy(sample, targets[stage], folds, candidates, accepted, judged, gates, cost, reasons, facts)
     verdicts = tuple(
         _verdict(sample, place, judged.get(place), reasons.get(place), facts[place], weight[:, place], targets, cost)
         for place in range(len(sample.names))
@@ -278,7 +278,8 @@ def _out_of_sample(columns: Floats, wanted: Floats, folds: tuple[Fold, ...]) -> 
 
 
 def _tested(folds: tuple[Fold, ...]) -> NDArray[np.bool_]:
-    return np.logical_or.reduce([fold.test for fold in folds])
+    tested: NDArray[np.bool_] = np.logical_or.reduce([fold.test for fold in folds])
+    return tested
 
 
 def _move_bps(sample: Sample, one: Judged) -> float:

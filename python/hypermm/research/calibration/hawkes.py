@@ -1,4 +1,4 @@
-"""Self-excitation of aggressor events by maximum likelihood: λ(t) = μ + n·β·Σ e^{−β(t − t_i)}, branching ratio n < 1."""
+"""Self-excitation of aggressor events by maximum likelihood: λ(t) = μ + n·β·Σ e^{−β(t − t_i)}, n < 1."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ MIN_EVENTS = 200
 _GAP_S = 300.0
 _MOST_BRANCHING = 0.999
 _DECAY_RANGE = (0.01, 50.0)
+_START_DECAYS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def aggressor_times(recording: Recording, side: int) -> list[Floats]:
@@ -83,11 +84,8 @@ def fit_hawkes(stretches: Sequence[Floats]) -> HawkesFit | None:
 
     low, high = np.log(_DECAY_RANGE)
     bounds = [(np.log(rate) - 8.0, np.log(rate) + 0.1), (0.0, _MOST_BRANCHING), (low, high)]
-    tries = [
-        minimize(cost, np.array([np.log(rate / 2.0), 0.5, np.log(decay)]), method="L-BFGS-B", bounds=bounds)
-        for decay in (0.1, 1.0, 10.0)
-    ]
-    found = min(tries, key=lambda result: float(result.fun))
+    starts = [np.array([np.log(rate / 2.0), 0.5, np.log(decay)]) for decay in _START_DECAYS]
+    found = minimize(cost, min(starts, key=cost), method="L-BFGS-B", bounds=bounds)
     base, branching, decay = float(np.exp(found.x[0])), float(found.x[1]), float(np.exp(found.x[2]))
     point = np.array([base, branching, decay])
     hessian = approx_hess(point, lambda at: -_log_likelihood(stretches, at[0], at[1], at[2]))

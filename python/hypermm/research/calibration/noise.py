@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +17,22 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MEMORY_RULES", "MemoryRule", "Mapping", "Moments", "expected_time", "explained_bps2", "map_features", "moments_of", "observations"]
+__all__ = [
+    "LEAST_MEMORY_CYCLES",
+    "MEMORY_LAG_S",
+    "Mapping",
+    "Moments",
+    "expected_time",
+    "explained_bps2",
+    "map_features",
+    "moments_of",
+    "observations",
+]
 
+# Δ of the noise's autocorrelation.
+MEMORY_LAG_S = 5.0
+# Least τ_e, in cycles: two cycles often read one book, which the lag of 5 s cannot show; the held-out score chooses.
+LEAST_MEMORY_CYCLES = (0, 1, 2)
 _SHRINKAGE = 0.1
 _RIDGE = 0.01
 # A slope that goes to zero would divide by it.
@@ -28,22 +42,6 @@ _MOST_CORRELATION = 0.98
 _LEAST_MEMORY_S = 0.05
 # How often a tier is read, in cycles (section 7: every one, every 2 to 3, every 5 to 10).
 CADENCE = {"hot": 1, "warm": 2, "cold": 5}
-
-
-class MemoryRule(NamedTuple):
-    """How τ_e is told from the autocorrelation of z.
-
-    Attributes:
-        lag_s: Δ, s.
-        least_cycles: Least τ_e, in cycles.
-    """
-
-    lag_s: float
-    least_cycles: int
-
-
-# Two cycles often read one book: noise that lasts a cycle or two is allowed for where the lag of 5 s shows none.
-MEMORY_RULES = (MemoryRule(5.0, 0), MemoryRule(5.0, 1), MemoryRule(5.0, 2))
 
 
 def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
@@ -59,14 +57,12 @@ class Moments:
         product: E[f_i·f_j], shape (n, n); 0 where two are never known together.
         lagged: E[f_i(t)·f_i(t + Δ)], shape (n,).
         lag_s: Δ.
-        least_memory_s: Least τ_e.
         mean_evidence: n̄, shape (n,).
     """
 
     product: Floats
     lagged: Floats
     lag_s: float
-    least_memory_s: float
     mean_evidence: Floats
 
 
@@ -89,18 +85,16 @@ class Mapping:
     mean_evidence: Floats
 
 
-def moments_of(
-    sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_], rule: MemoryRule = MEMORY_RULES[0]
-) -> Moments:
-    """Moments of some columns over some rows, the lagged ones as the rule asks."""
+def moments_of(sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_]) -> Moments:
+    """Moments of some columns over some rows."""
     evidence = mean_evidence(sample, rows)
-    weight = 1.0 / np.sqrt(noise_factors(sample, evidence)[:, places])
+    weight = 1.0 / np.sqrt(noise_factors(sample, evidence, places))
     known = np.isfinite(sample.values[:, places]) & rows[:, None]
     root = np.where(known, weight, 0.0)
     value = np.where(known, sample.values[:, places], 0.0) * root
     mass = root.T @ root
     product = np.divide(value.T @ value, mass, out=np.zeros_like(mass), where=mass > 0.0)
-    ahead = max(1, round(rule.lag_s / sample.step_s))
+    ahead = max(1, round(MEMORY_LAG_S / sample.step_s))
     both = known[:-ahead] & known[ahead:] & (sample.segment[:-ahead] == sample.segment[ahead:])[:, None]
     plain = np.where(known, sample.values[:, places], 0.0)
     # The lagged moment is set against the plain second moment of the same rows, then scaled as the others are.
@@ -111,7 +105,6 @@ def moments_of(
         product=product,
         lagged=correlation * np.diag(product),
         lag_s=ahead * sample.step_s,
-        least_memory_s=rule.least_cycles * sample.step_s,
         mean_evidence=evidence[list(places)],
     )
 
@@ -129,7 +122,13 @@ def explained_bps2(alpha: Floats, moments: Moments) -> float:
     return float(max(joint, (alpha**2 * square).max()))
 
 
-def map_features(alpha: Floats, moments: Moments, mean_reversion_per_s: float, stationary_variance: float) -> Mapping:
+def map_features(
+    alpha: Floats,
+    moments: Moments,
+    mean_reversion_per_s: float,
+    stationary_variance: float,
+    least_memory_s: float = 0.0,
+) -> Mapping:
     """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
 
     K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
@@ -143,7 +142,7 @@ def map_features(alpha: Floats, moments: Moments, mean_reversion_per_s: float, s
     noise = stationary_variance * (1.0 - gain) / gain
     np.fill_diagonal(covariance, noise)
     shared = slope**2 * moments.lagged - stationary_variance * np.exp(-mean_reversion_per_s * moments.lag_s)
-    memory = np.maximum(_memory(shared / noise, moments.lag_s), moments.least_memory_s)
+    memory = np.maximum(_memory(shared / noise, moments.lag_s), least_memory_s)
     return Mapping(
         slope=slope,
         gain=gain,
@@ -158,7 +157,8 @@ def _memory(correlation: Floats, lag_s: float) -> Floats:
     some = (correlation > 0.0) & (correlation < 1.0)
     memory[some] = -lag_s / np.log(correlation[some])
     memory[correlation >= 1.0] = MAX_MEMORY_S
-    return np.minimum(memory, MAX_MEMORY_S)
+    longest: Floats = np.minimum(memory, MAX_MEMORY_S)
+    return longest
 
 
 def _positive(covariance: Floats) -> Floats:
@@ -171,14 +171,15 @@ def _positive(covariance: Floats) -> Floats:
     if values[0] >= floor:
         return shrunk
     mended = (vectors * np.maximum(values, floor)) @ vectors.T
-    return 0.5 * (mended + mended.T)
+    symmetric: Floats = 0.5 * (mended + mended.T)
+    return symmetric
 
 
 def _possible(covariance: Floats, memory_s: Floats) -> Floats:
     """Off-diagonal entries brought within what noises of these memories can share.
 
-    Noises with covariance C that fade with τ are driven by white noise of covariance C_ij(1/τ_i + 1/τ_j): where that has
-    no square root, as for a fast and a slow noise that are one and the same, no such noises exist and the whitened
+    Noises with covariance C that fade with τ are driven by white noise of covariance C_ij(1/τ_i + 1/τ_j): where that
+    has no square root, as for a fast and a slow noise that are one and the same, no such noises exist and the whitened
     matrix of section 1 need not be positive definite.
     """
     if len(covariance) < 2:
@@ -190,7 +191,7 @@ def _possible(covariance: Floats, memory_s: Floats) -> Floats:
     np.fill_diagonal(driver, 0.0)
     least = float(np.linalg.eigvalsh(driver)[0])
     share = min(1.0, _MOST_CORRELATION / -least) if least < 0.0 else 1.0
-    possible = share * driver * limit
+    possible: Floats = share * driver * limit
     np.fill_diagonal(possible, deviation**2)
     return possible
 
@@ -203,4 +204,4 @@ def observations(sample: Sample, places: tuple[int, ...], mapping: Mapping) -> t
         values[np.arange(len(sample)) % every != 0, column] = np.nan
     mean = np.ones(len(sample.names))
     mean[list(places)] = mapping.mean_evidence
-    return values, noise_factors(sample, mean)[:, places]
+    return values, noise_factors(sample, mean, places)

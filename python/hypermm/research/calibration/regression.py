@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from hypermm.research.calibration.sample import Sample
@@ -46,12 +48,16 @@ def mean_evidence(sample: Sample, rows: NDArray[np.bool_]) -> Floats:
     return mean
 
 
-def noise_factors(sample: Sample, mean: Floats) -> Floats:
-    """G of each reading: clip(n̄/n, ¼, 4), 1 where every value rests on as much or there is none."""
-    weighted = np.array([rule != "none" for rule in sample.rules], bool)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factors = np.clip(mean / np.maximum(sample.evidence, 0.0), *_RANGE)
-    return np.where(weighted & np.isfinite(factors), factors, 1.0)
+def noise_factors(sample: Sample, mean: Floats, places: Sequence[int] | None = None) -> Floats:
+    """G of each reading of some columns: clip(n̄/n, ¼, 4), 1 where every value rests on as much or there is none."""
+    picked = range(len(sample.names)) if places is None else places
+    factors = np.ones((len(sample), len(picked)))
+    for column, place in enumerate(picked):
+        if sample.rules[place] != "none":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = np.clip(mean[place] / np.maximum(sample.evidence[:, place], 0.0), *_RANGE)
+            factors[:, column] = np.where(np.isfinite(factor), factor, 1.0)
+    return factors
 
 
 def coefficient(feature: Floats, target: Floats, weight: Floats) -> float:
@@ -66,24 +72,23 @@ def coefficient(feature: Floats, target: Floats, weight: Floats) -> float:
 
 def coefficient_error(feature: Floats, target: Floats, weight: Floats, lags: int) -> float:
     """HAC standard error of `coefficient`, Newey–West with `lags`."""
-    import statsmodels.api as sm
-
     known = np.isfinite(feature) & np.isfinite(target)
-    fit = sm.WLS(target[known], feature[known], weights=weight[known]).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True}
-    )
-    return float(fit.bse[0])
+    value, wanted, scaled = feature[known], target[known], weight[known] * feature[known]
+    residual = wanted - value * (scaled @ wanted / (scaled @ value))
+    return mean_error(scaled * residual, lags) * len(value) / float(scaled @ value)
 
 
 def mean_error(values: Floats, lags: int) -> float:
-    """HAC standard error of a mean."""
-    from statsmodels.stats.sandwich_covariance import S_hac_simple
+    """HAC standard error of a mean: Newey–West, weights that fall linearly to zero beyond `lags`."""
+    from statsmodels.tsa.stattools import acovf
 
     if len(values) < 2:
         return float("nan")
-    centered = (values - values.mean())[:, None]
-    total = float(S_hac_simple(centered, nlags=min(lags, len(values) - 1)).item())
-    return float(np.sqrt(max(total, 0.0))) / len(values)
+    most = min(lags, len(values) - 1)
+    covariance = acovf(values, nlag=most, fft=False)
+    weight = 1.0 - np.arange(1, most + 1) / (most + 1)
+    total = float(covariance[0] + 2.0 * weight @ covariance[1:])
+    return float(np.sqrt(max(total, 0.0) / len(values)))
 
 
 def r2_score(target: Floats, forecast: Floats, lags: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The engine on held-out data with and without features: the second half of the cost test, and a source of own fills."""
+"""The engine replayed with features and without: the second half of the cost test, and a source of own fills."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import hypermm
 from hypermm.recording.schema import COLUMNS
 from hypermm.research.calibration.drift import filter_sample
-from hypermm.research.calibration.noise import Mapping
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypermm.recording import Recording
+    from hypermm.research.calibration.noise import Mapping
     from hypermm.research.calibration.sample import Sample
 
     Floats = NDArray[np.float64]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -208,7 +209,8 @@ def ewma_volatility(mid_price: Floats, step_s: float, prior: float) -> Floats:
     start = [keep * _PRIOR_WEIGHT_S]
     total, _ = lfilter([1.0], [1.0, -keep], square, zi=[start[0] * prior**2])
     mass, _ = lfilter([1.0], [1.0, -keep], weight, zi=start)
-    return np.sqrt(np.maximum(total / mass, 1e-12 * prior**2))
+    volatility: Floats = np.sqrt(np.maximum(total / mass, 1e-12 * prior**2))
+    return volatility
 
 
 def concatenated(samples: Sequence[Sample]) -> Sample:
@@ -218,7 +220,7 @@ def concatenated(samples: Sequence[Sample]) -> Sample:
         InvalidInputError: They overlap, or differ in features or spacing.
     """
     ordered = sorted(samples, key=lambda sample: int(sample.time_ns[0]))
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         if before.names != after.names or not np.isclose(before.step_s, after.step_s):
             raise InvalidInputError(field="data", value="recordings that differ", expected="one grid and one table")
         if after.time_ns[0] <= before.time_ns[-1]:
@@ -228,7 +230,7 @@ def concatenated(samples: Sequence[Sample]) -> Sample:
                 expected=f"recordings that do not overlap: after {int(before.time_ns[-1])}",
             )
     joined = ("time_ns", "values", "evidence", "mid_price", "target_bps", "long_target_bps", "volatility")
-    columns = {name: np.concatenate([getattr(sample, name) for sample in ordered]) for name in joined}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(sample, name) for sample in ordered]) for name in joined}
     segment = np.concatenate([np.full(len(sample), place, np.int64) for place, sample in enumerate(ordered)])
     return replace(ordered[0], segment=segment, **columns)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypermm.config.calibration import HORIZON_S
+from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.drift import Filtered, filter_sample
 from hypermm.research.calibration.noise import Mapping, expected_time
 from hypermm.research.calibration.regression import clark_west, r2_score, without_missing
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["bootstrap_r2", "forecast_of", "mapping_of", "reliability", "validation"]
+__all__ = ["bootstrap_r2", "forecast_of", "mapping_of", "reliability", "unseen_rows", "validation"]
 
 _BLOCK_S = 60.0
 _DRAWS = 1_000
 _BINS = 10
+_LEAST_WINDOWS = 12
 
 
 def mapping_of(artifact: CalibrationArtifact) -> Mapping:
@@ -46,6 +48,26 @@ def forecast_of(artifact: CalibrationArtifact, sample: Sample) -> tuple[Filtered
     return filtered, filtered.mean * expected_time(kappa)
 
 
+def unseen_rows(artifact: CalibrationArtifact, sample: Sample) -> Sample:
+    """Rows outside the span that the artifact was fitted to, with a horizon between.
+
+    Raises:
+        InvalidInputError: There are none, or too few.
+    """
+    reach_ns = round(HORIZON_S * 1e9)
+    before = sample.time_ns + reach_ns < artifact.data_from_ns
+    after = sample.time_ns > artifact.data_to_ns + reach_ns
+    unseen = sample.rows(before | after)
+    if unseen.independent_windows < _LEAST_WINDOWS:
+        raise InvalidInputError(
+            field="data",
+            value=f"{unseen.independent_windows} windows of 10 s",
+            expected=f"{_LEAST_WINDOWS} or more that the calibration was not fitted to",
+            hint="fit to a part of it: hypermm calibrate --span 0:0.5",
+        )
+    return unseen
+
+
 def bootstrap_r2(
     target: Floats, forecasts: list[Floats], time_ns: NDArray[np.int64], seed: int = 0
 ) -> tuple[Floats, Floats]:
@@ -65,7 +87,7 @@ def bootstrap_r2(
 
 
 def reliability(target: Floats, forecast: Floats, lags: int) -> list[dict[str, float]]:
-    """Mean realized return by tenths of the forecast, bps, with errors: on the diagonal where forecasts mean what they say."""
+    """Mean realized return by tenths of the forecast, bps, with errors: equal where forecasts mean what they say."""
     order = np.argsort(forecast, kind="stable")
     rows = []
     for part in np.array_split(order, _BINS):
@@ -95,14 +117,14 @@ def validation(artifact: CalibrationArtifact, sample: Sample) -> dict[str, Any]:
         t = clark_west(target, np.zeros(len(target)), single, sample.lags)
         features.append({"name": feature.name, "r2": r2, "r2_error": error, "clark_west_t": t})
         singles.append(single)
-    r2, draws = bootstrap_r2(target, [forecast[rows], *singles], times)
+    scores, draws = bootstrap_r2(target, [forecast[rows], *singles], times)
     verdicts = {verdict.name: verdict for verdict in artifact.features}
     fitted = [verdicts[feature.name].r2 or 0.0 for feature in artifact.accepted]
     summary: dict[str, Any] = {
         "rows": int(rows.sum()),
         "independent_windows": sample.independent_windows,
         "horizon_s": HORIZON_S,
-        "forecast_r2": float(r2[0]),
+        "forecast_r2": float(scores[0]),
         "forecast_r2_error": float(draws[:, 0].std(ddof=1)),
         "forecast_r2_interval": [float(edge) for edge in np.percentile(draws[:, 0], [2.5, 97.5])],
         "features": features,
@@ -116,8 +138,8 @@ def validation(artifact: CalibrationArtifact, sample: Sample) -> dict[str, Any]:
         gap = draws[:, 0] - draws[:, best + 1]
         summary |= {
             "best_single": artifact.accepted[best].name,
-            "best_single_r2": float(r2[best + 1]),
-            "difference": float(r2[0] - r2[best + 1]),
+            "best_single_r2": float(scores[best + 1]),
+            "difference": float(scores[0] - scores[best + 1]),
             "difference_error": float(gap.std(ddof=1)),
         }
     square = float(forecast[rows] @ forecast[rows])

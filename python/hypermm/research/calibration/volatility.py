@@ -25,7 +25,7 @@ _PRIOR_EVENTS = 8.0
 
 
 def informed_fraction(flow_count: Floats, events: Floats) -> Floats:
-    """max(0, |imbalance| − n)/(1 − n), n = √(2/(πN_eff)), of the 120 s flow; 0 with fewer than two events (section 2)."""
+    """max(0, |imbalance| − n)/(1 − n), n = √(2/(πN_eff)), of the 120 s flow; 0 without events (section 2)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = np.sqrt(2.0 / (np.pi * (events + _PRIOR_EVENTS)))
         informed = np.maximum(0.0, np.abs(flow_count) - noise) / (1.0 - noise)

@@ -1,0 +1,247 @@
+"""`hypermm calibrate` and `hypermm validate`: which features forecast the price, and how well on data not fitted to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+import msgspec
+from rich.text import Text
+
+from hypermm.cli.backtest import known_instrument
+from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
+from hypermm.config.calibration import AGE_LIMIT_NS, Gates
+from hypermm.config.calibration_file import encode_calibration, load_calibration
+from hypermm.exceptions import InvalidInputError, MissingDependencyError
+from hypermm.recording import Recording, load_recording
+from hypermm.recording.load import held_coins
+from hypermm.recording.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from hypermm.config.calibration import CalibrationArtifact
+    from hypermm.research.calibration.calibrate import Source
+
+__all__ = ["calibrate", "validate"]
+
+_DEFAULT_LEADER = "BTC"
+_TAKER_FEE_BPS = 4.5
+
+
+@click.command()
+@click.option("--data", "folders", required=True, multiple=True, type=click.Path(), help="Folder; may be repeated.")
+@click.option("--coin", required=True, help="Coin of the recordings, such as ETH.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Calibration file to write.")
+@click.option("--page", type=click.Path(dir_okay=False), help="HTML page to write.  [default: beside --out]")
+@click.option("--span", default="0:1", metavar="FROM:TO", help="Part of each recording, as shares of its time.")
+@click.option(
+    "--cycle-ms", type=click.FloatRange(50, 10_000), default=500.0, show_default=True, help="Time between cycles."
+)
+@click.option(
+    "--cost-test", type=click.Choice(["maker", "taker"]), default="maker", show_default=True, help="Of the gate."
+)
+@click.option("--replay/--no-replay", default=True, help="Also ask that a replay does not lose by a feature.")
+@click.option("--lead", help="Coin of the same folder that leads.  [default: BTC where there is one]")
+@click.option("--basis", help="Coin of the same folder to take the basis against.  [default: the recorded oracle]")
+@click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
+@json_option
+def calibrate(
+    folders: tuple[str, ...],
+    coin: str,
+    out: str,
+    page: str | None,
+    span: str,
+    cycle_ms: float,
+    cost_test: Literal["maker", "taker"],
+    replay: bool,
+    lead: str | None,
+    basis: str | None,
+    instrument_file: str | None,
+    as_json: bool,
+) -> None:
+    """Measure which features forecast the price, and write what the engine takes.
+
+    Walk-forward folds, purged and embargoed; a feature is in only when it passes every part of the gate.
+    """
+    research = _research()
+    instrument = known_instrument(coin, instrument_file)
+    sources = [_source(folder, coin, lead, basis, span) for folder in folders]
+    begun = time.perf_counter()
+    with progress_bar(f"calibrating {coin}") as progress:
+        done = research.calibrate(
+            sources,
+            instrument,
+            created_ns=time.time_ns(),
+            gates=Gates(cost_test=cost_test),
+            taker_cost_bps=_TAKER_FEE_BPS + research.half_spread_bps(sources),
+            cycle_ns=round(cycle_ms * 1e6),
+            with_replay=replay,
+            progress=progress,
+        )
+    artifact = done.artifact
+    with whole_file(Path(out)) as part:
+        part.write_bytes(encode_calibration(artifact))
+    shown = Path(page) if page else Path(out).with_suffix(".html")
+    research.write_page(done, shown)
+    wall_s = time.perf_counter() - begun
+    if as_json:
+        print_json(_summary(artifact) | {"file": out, "page": str(shown), "wall_s": round(wall_s, 3)})
+        return
+    _print_verdicts(artifact)
+    if artifact.provisional:
+        stderr.print(
+            Text(f"provisional: {artifact.independent_windows} independent windows, 600 needed"), soft_wrap=True
+        )
+    stdout().print(Text(f"wrote {out} and {shown} in {wall_s:.1f} s", style="dim"), soft_wrap=True)
+
+
+@click.command()
+@click.option("--calibration", "file", required=True, type=click.Path(dir_okay=False), help="What calibrate wrote.")
+@click.option("--data", "folders", required=True, multiple=True, type=click.Path(), help="Folder; may be repeated.")
+@click.option("--coin", required=True, help="Coin of the recordings, such as ETH.")
+@click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
+@json_option
+def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: str | None, as_json: bool) -> None:
+    """Judge a calibration on data it was not fitted to.
+
+    Rows of the span it was fitted to are left out. forecast_r2 is that of the whole filter at 10 s, against no move.
+    """
+    research = _research()
+    instrument = known_instrument(coin, instrument_file)
+    artifact = load_calibration(file, now_ns=time.time_ns(), instrument=instrument)
+    sources = [_source(folder, coin, artifact.pipeline.lead, artifact.pipeline.basis, "0:1") for folder in folders]
+    sample = research.samples_of(sources, instrument, artifact.pipeline, round(artifact.cycle_s * 1e9))
+    result = research.validation(artifact, research.unseen_rows(artifact, sample))
+    head: dict[str, Any] = {"coin": coin, "calibration": file, "age_share": artifact.stale_share(time.time_ns())}
+    result = head | result
+    if as_json:
+        print_json(result)
+        return
+    rows = [
+        {
+            "what": "whole filter",
+            "r2": f"{result['forecast_r2']:.4f} ± {result['forecast_r2_error']:.4f}",
+            "t": "",
+        }
+    ]
+    rows += [
+        {
+            "what": row["name"],
+            "r2": f"{row['r2']:.4f} ± {row['r2_error']:.4f}",
+            "t": f"{row['clark_west_t']:.2f}",
+        }
+        for row in result["features"]
+    ]
+    print_table(f"{coin}: {result['independent_windows']:,} independent windows not fitted to", rows)
+    _warn_of_age(artifact)
+
+
+class _research:  # noqa: N801 - stands for the package, which needs an extra
+    """The research package, imported when it is needed."""
+
+    def __init__(self) -> None:
+        try:
+            import scipy  # noqa: F401
+            import sklearn  # noqa: F401
+            import statsmodels  # noqa: F401
+        except ImportError as error:
+            raise MissingDependencyError(
+                field=error.name or "scipy",
+                value="not installed",
+                expected="scipy, statsmodels and scikit-learn to calibrate",
+                hint='pip install "hypermm[research]"',
+            ) from error
+        from hypermm.research.calibration import calibrate as fitting
+        from hypermm.research.calibration import page, score
+
+        self.calibrate, self.samples_of = fitting.calibrate, fitting.samples_of
+        self.half_spread_bps = fitting.half_spread_bps
+        self.validation, self.unseen_rows = score.validation, score.unseen_rows
+        self.write_page = page.write_page
+
+
+def _source(folder: str, coin: str, lead: str | None, basis: str | None, span: str) -> Source:
+    from hypermm.research.calibration.calibrate import Source
+
+    for name, market in (("--lead", lead), ("--basis", basis)):
+        if market == coin:
+            raise InvalidInputError(field=name, value=coin, expected="another coin than --coin")
+    recording = _recording(folder, coin)
+    if lead is None and coin != _DEFAULT_LEADER and not _is_standx(folder) and _DEFAULT_LEADER in held_coins(folder):
+        lead = _DEFAULT_LEADER
+    begin, end = _shares(span)
+    first, last = int(recording.book_time_ns[0]), int(recording.book_time_ns[-1])
+    return Source(
+        Path(folder).resolve().name,
+        recording,
+        _recording(folder, lead) if lead else None,
+        _recording(folder, basis) if basis else None,
+        0 if begin <= 0.0 else first + round(begin * (last - first)),
+        2**62 if end >= 1.0 else first + round(end * (last - first)),
+    )
+
+
+def _recording(folder: str, coin: str) -> Recording:
+    if _is_standx(folder):
+        from hypermm.recording.convert import read_standx
+
+        return read_standx(folder, coin)
+    return load_recording(folder, coin)
+
+
+def _is_standx(folder: str) -> bool:
+    return any(Path(folder).glob("book_top5_500ms.csv*"))
+
+
+def _shares(span: str) -> tuple[float, float]:
+    begin, colon, end = span.partition(":")
+    try:
+        shares = float(begin), float(end)
+    except ValueError:
+        shares = (1.0, 0.0)
+    if not colon or not 0.0 <= shares[0] < shares[1] <= 1.0:
+        raise InvalidInputError(
+            field="--span", value=span, expected="FROM:TO, shares of the time", hint="the first half is 0:0.5"
+        )
+    return shares
+
+
+def _summary(artifact: CalibrationArtifact) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(artifact)
+    return facts
+
+
+def _print_verdicts(artifact: CalibrationArtifact) -> None:
+    order = sorted(artifact.features, key=lambda verdict: (not verdict.accepted, -(verdict.r2 or -1e9)))
+    rows = [
+        {
+            "feature": verdict.name,
+            "alpha_bps": "" if verdict.alpha is None else f"{verdict.alpha:.4g} ± {verdict.alpha_error or 0.0:.2g}",
+            "r2": "" if verdict.r2 is None else f"{verdict.r2:.4f} ± {verdict.r2_error or 0.0:.4f}",
+            "t": "" if verdict.clark_west_t is None else f"{verdict.clark_west_t:.2f}",
+            "verdict": ("in: " if verdict.accepted else "out: ") + verdict.reason,
+        }
+        for verdict in order
+    ]
+    print_table(f"{artifact.coin}: {artifact.independent_windows:,} independent windows of 10 s", rows)
+    fit, own = artifact.filter, artifact.own_fill
+    lines = [
+        f"filter: κ_μ {fit.mean_reversion_per_s:.4g} 1/s, √P∞ {fit.stationary_variance**0.5:.4g} bps/s",
+        f"own fills {own.state.replace('_', ' ')}: {own.reason}",
+    ]
+    for side, hawkes in (("buys", artifact.hawkes_buy), ("sells", artifact.hawkes_sell)):
+        if hawkes is not None:
+            lines.append(
+                f"Hawkes of {side}: branching ratio {hawkes.branching_ratio:.3f}, decay {hawkes.decay_per_s:.3g} 1/s, "
+                f"time-rescaling test p = {hawkes.rescaling_p_value:.3g} of {hawkes.events:,} events"
+            )
+    for line in lines:
+        stdout().print(Text(line), soft_wrap=True)
+
+
+def _warn_of_age(artifact: CalibrationArtifact) -> None:
+    share = artifact.stale_share(time.time_ns())
+    if share > 0.5:
+        days = share * AGE_LIMIT_NS / 86_400e9
+        stderr.print(Text(f"the calibration is {days:.1f} days old; it is refused after 7"), soft_wrap=True)
