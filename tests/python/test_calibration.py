@@ -36,7 +36,7 @@ def accepted(fitted):
 
 def test_what_was_planted_is_found_and_what_was_not_is_out():
     # Kills: a gate that lets everything or nothing pass, an α of the wrong scale.
-    market = planted_market(1, sights=((0.5, 10.0, 3.0),), decoys=(0.0, 20.0, 120.0))
+    market = planted_market(1, hours=3.0, sights=((0.5, 10.0, 3.0),), decoys=(0.0, 20.0, 120.0))
     fitted = calibrate_sample(sample_of(market), Gates(), COST)
     assert accepted(fitted) == ["sight_0"]
     (feature,), verdict = fitted.accepted, fitted.selection.verdicts[0]
@@ -148,7 +148,7 @@ def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, rati
     rows = 60
     values = rng.standard_normal((rows, count)) * np.sqrt(np.diag(product)) * mapping.slope
     values[rng.random((rows, count)) < 0.3] = np.nan
-    times = 1_757_000_000_000_000_000 + np.cumsum(rng.choice([1, 500, 2_500, 60_000], rows)) * 1_000_000
+    times = 1_757_000_000_000_000_000 + np.cumsum(rng.choice([500, 1_000, 2_500, 60_000], rows)) * 1_000_000
     drift = hypermm.DriftFilter(kappa, float(np.sqrt(stationary)))
     nothing = np.full(rows, np.nan)
     factors = rng.uniform(0.25, 4.0, (rows, count))

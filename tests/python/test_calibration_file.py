@@ -1,0 +1,177 @@
+"""A calibration is read whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import pytest
+
+import hypermm
+from hypermm.config.calibration import (
+    AcceptedFeature,
+    CalibrationArtifact,
+    FeatureVerdict,
+    FilterFit,
+    Gates,
+    OwnFill,
+    PipelineSettings,
+    ReturnOnlyFit,
+    VolatilityUse,
+)
+from hypermm.config.calibration_file import decode_calibration, encode_calibration, load_calibration
+from hypermm.exceptions import InvalidConfigError
+
+DAY_NS = 86_400 * 10**9
+CREATED = 1_757_000_000 * 10**9
+ETH = hypermm.Instrument("ETH", 4, 25)
+TIME = (1 - math.exp(-0.05 * 10)) / 0.05
+
+
+def artifact(**changes):
+    features = tuple(
+        AcceptedFeature(
+            name=name,
+            target="return",
+            alpha=alpha,
+            slope=alpha / (TIME * 0.5),
+            gain=0.5,
+            noise_memory_s=3.0,
+            reliability="depth",
+            mean_evidence=12.0,
+        )
+        for name, alpha in (("book_imbalance_10bps", 1.5), ("microprice_offset", 0.7))
+    )
+    verdicts = tuple(
+        FeatureVerdict(name=feature.name, accepted=True, reason="passed", target="return", share_known=1.0)
+        for feature in features
+    )
+    made = CalibrationArtifact(
+        coin="ETH",
+        size_decimals=4,
+        created_ns=CREATED,
+        data_from_ns=CREATED - 2 * DAY_NS,
+        data_to_ns=CREATED - DAY_NS,
+        data_hash="0" * 64,
+        recordings=("here",),
+        cycle_s=0.5,
+        horizon_s=10.0,
+        independent_windows=8_640,
+        provisional=False,
+        gates=Gates(),
+        filter=FilterFit(
+            mean_reversion_per_s=0.05,
+            stationary_variance=0.04,
+            log_score=-2.0,
+            return_only=ReturnOnlyFit(
+                mean_reversion_per_s=0.02, stationary_variance=0.01, volatility=1.0, log_likelihood=-9.0
+            ),
+        ),
+        pipeline=PipelineSettings(
+            volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5, lead="BTC", basis=None
+        ),
+        accepted=features,
+        error_covariance=(0.04, 0.01, 0.01, 0.04),
+        own_fill=OwnFill(state="not_measured", reason="3 fills", fills=3),
+        hawkes_buy=None,
+        hawkes_sell=None,
+        volatility=VolatilityUse(
+            ratio_exponent=None, informed_volatility=None, tail_factor=None, log_score_gain=0.0, log_score_error=0.0
+        ),
+        features=verdicts,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_what_is_written_is_what_is_read(tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_bytes(encode_calibration(artifact()))
+    read = load_calibration(path, now_ns=CREATED + DAY_NS, instrument=ETH)
+    assert msgspec.structs.replace(read, content_hash="") == artifact()
+    assert read.stale_share(CREATED + 7 * DAY_NS // 2) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("key", ["alpha", "gain", "stationary_variance", "data_hash"])
+def test_a_number_changed_by_hand_is_noticed(key):
+    # Kills: a hash over some of the fields only.
+    text = encode_calibration(artifact()).decode()
+    document = json.loads(text)
+    place = {"alpha": document["accepted"][0], "gain": document["accepted"][1], "data_hash": document}.get(
+        key, document["filter"]
+    )
+    place[key] = "1" * 64 if key == "data_hash" else place[key] * 1.001
+    with pytest.raises(InvalidConfigError, match="changed by hand"):
+        decode_calibration(json.dumps(document).encode())
+
+
+def test_reformatted_it_is_still_itself():
+    document = json.loads(encode_calibration(artifact()))
+    decode_calibration(json.dumps(document, indent=7).encode())
+
+
+@pytest.mark.parametrize(
+    ("when", "wanted"),
+    [(CREATED + 8 * DAY_NS, "8.0 days old"), (CREATED - DAY_NS, "-1.0 days old"), (CREATED + 7 * DAY_NS, None)],
+)
+def test_it_lasts_seven_days(when, wanted):
+    text = encode_calibration(artifact())
+    if wanted is None:
+        decode_calibration(text, now_ns=when)
+        return
+    with pytest.raises(InvalidConfigError, match=wanted):
+        decode_calibration(text, now_ns=when)
+
+
+def test_another_instrument_is_refused():
+    text = encode_calibration(artifact())
+    for other in (hypermm.Instrument("BTC", 4, 25), hypermm.Instrument("ETH", 3, 25)):
+        with pytest.raises(InvalidConfigError, match="instrument it was made on"):
+            decode_calibration(text, instrument=other)
+
+
+def test_another_version_is_named_before_its_fields_are_read():
+    document = json.loads(encode_calibration(artifact())) | {"version": 2, "something_new": 1}
+    with pytest.raises(InvalidConfigError, match=r"version = 2: expected 1"):
+        decode_calibration(json.dumps(document).encode())
+
+
+def changed_first(**changes):
+    first, second = artifact().accepted
+    return {"accepted": (msgspec.structs.replace(first, **changes), second)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        (changed_first(slope=1.0), "slope"),
+        (changed_first(gain=0.95), "gain"),
+        (changed_first(gain=0.0), "gain"),
+        (changed_first(noise_memory_s=601.0), "noise_memory_s"),
+        (changed_first(alpha=float("nan")), "alpha"),
+        (changed_first(mean_evidence=0.0), "mean_evidence"),
+        (changed_first(name="microprice_offset"), "accepted"),
+        ({"error_covariance": (0.04, 0.01, 0.01)}, "error_covariance"),
+        ({"error_covariance": (0.04, 0.04, 0.04, 0.04)}, "error_covariance"),
+        ({"error_covariance": (0.04, 0.01, 0.02, 0.04)}, "error_covariance"),
+        ({"error_covariance": (0.04, float("inf"), 0.01, 0.04)}, "error_covariance"),
+        ({"features": ()}, "features"),
+        ({"horizon_s": 20.0}, "horizon_s"),
+        ({"data_to_ns": CREATED - 3 * DAY_NS}, "data_to_ns"),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_refused(changes, field):
+    with pytest.raises(InvalidConfigError) as refused:
+        encode_calibration(artifact(**changes))
+    assert field in refused.value.field
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"kind": "hypermm.calibration", "version": 1}', b"\xff\xfe"])
+def test_what_is_no_calibration_is_refused(text):
+    with pytest.raises(InvalidConfigError):
+        decode_calibration(text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InvalidConfigError, match=r"nowhere\.json"):
+        load_calibration(tmp_path / "nowhere.json")
