@@ -93,12 +93,8 @@ class Listing:
 
     def meta(self, dex: str) -> dict[str, Any]:
         """Answer to ``meta``."""
-        contracts = self.universe[dex]
-        tables = [
-            [leverage, {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": leverage}]}]
-            for leverage in sorted({each.max_leverage for each in contracts})
-        ]
-        return {"universe": [each.meta() for each in contracts], "marginTables": tables, "collateralToken": 0}
+        # A margin table below 50 is one tier of that leverage, and not listed.
+        return {"universe": [each.meta() for each in self.universe[dex]], "marginTables": [], "collateralToken": 0}
 
     def perp_dexs(self) -> list[dict[str, Any] | None]:
         """Answer to ``perpDexs``."""

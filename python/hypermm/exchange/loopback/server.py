@@ -11,7 +11,7 @@ import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Self
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback.exchange import LoopbackExchange, Reply
@@ -61,6 +61,7 @@ class Server:
         self._host = host
         self.port = port
         self._wake: dict[int, asyncio.Event] = {}
+        self._sockets: dict[int, web.WebSocketResponse] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         application = web.Application(client_max_size=_MAX_BODY)
         application.router.add_route("*", "/info", self._on_info)
@@ -88,7 +89,8 @@ class Server:
         for task in list(self._tasks):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._exchange.hub.cut_all()
+        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._sockets.values()]
+        await asyncio.gather(*closing, return_exceptions=True)
         self._cut_sockets()
         await self._runner.cleanup()
         self._exchange.close()
@@ -185,6 +187,7 @@ class Server:
         socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_BODY, timeout=0.5)
         await socket.prepare(request)
         self._wake[connection.number] = asyncio.Event()
+        self._sockets[connection.number] = socket
         sender = asyncio.ensure_future(self._send(request, socket, connection))
         try:
             async for message in socket:
@@ -195,6 +198,7 @@ class Server:
         finally:
             self._exchange.hub.disconnect(connection)
             self._wake.pop(connection.number).set()
+            self._sockets.pop(connection.number)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender

@@ -1,0 +1,189 @@
+"""The exchange without sockets and without a clock: hours in a moment, and the same again from the same seed."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_account import Account
+from hyperliquid.utils.signing import sign_l1_action
+
+from hypermm.exchange.loopback import (
+    AccountSettings,
+    EventLog,
+    ExchangeSettings,
+    Fault,
+    FaultPlan,
+    LoopbackExchange,
+    World,
+    listed,
+)
+from loopback_session import ETH, GOLD, limit
+
+if TYPE_CHECKING:
+    from hypermm.exchange.loopback.hub import Connection
+
+NS = 1_000_000_000
+HOUR = 3600 * NS
+# A minute before a full hour.
+START = 1_788_490_800 // 3600 * 3600 * NS + HOUR - 60 * NS
+OWNER = Account.from_key("0x" + "5" * 64)
+USER = OWNER.address.lower()
+
+
+class Venue:
+    """An exchange at a time of ours."""
+
+    def __init__(self, *faults: Fault, seed: int = 1) -> None:
+        listing, coins = listed(["ETH"])
+        settings = ExchangeSettings(accounts=(AccountSettings(address=USER),), seed=seed)
+        self.now_ns = START
+        self.log = BytesIO()
+        world = World(listing, coins, settings, START)
+        self.exchange = LoopbackExchange(world, FaultPlan(list(faults), seed), EventLog(self.log))
+        self._nonce = START // 1_000_000
+        self.connections: dict[int, Connection] = {}
+        self.sent: dict[int, list[bytes]] = {}
+
+    def connect(self) -> Connection:
+        connection = self.exchange.hub.connect(self.now_ns)
+        assert connection is not None
+        self.connections[connection.number] = connection
+        return connection
+
+    def subscribe(self, connection: Connection, kind: str, **fields: Any) -> None:
+        message = {"method": "subscribe", "subscription": {"type": kind, **fields}}
+        self.exchange.receive(connection, json.dumps(message), self.now_ns)
+
+    def ask(self, kind: str, **fields: Any) -> Any:
+        reply = self.exchange.info(json.dumps({"type": kind, **fields}).encode(), self.now_ns)
+        assert reply.status == 200
+        return json.loads(reply.body)
+
+    def act(self, action: dict[str, Any]) -> Any:
+        """Sends an action and lets half a second pass."""
+        self._nonce += 1
+        signature = sign_l1_action(OWNER, action, None, self._nonce, None, False)
+        body = json.dumps({"action": action, "nonce": self._nonce, "signature": signature}).encode()
+        replies: list[Any] = []
+        self.exchange.act(body, self.now_ns, replies.append)
+        self.run(0.5)
+        [reply] = replies
+        return json.loads(reply.body)
+
+    def run(self, seconds: float, step_s: float = 0.07) -> None:
+        end_ns = self.now_ns + round(seconds * NS)
+        while self.now_ns < end_ns:
+            self.now_ns = min(self.now_ns + round(step_s * NS), end_ns)
+            self.exchange.advance(self.now_ns)
+            for number, connection in self.connections.items():
+                self.sent.setdefault(number, []).extend(connection.take(self.now_ns))
+
+    def frames(self, connection: Connection, channel: str) -> list[Any]:
+        """What a connection was sent on a channel."""
+        read = [json.loads(frame) for frame in self.sent[connection.number]]
+        return [frame["data"] for frame in read if frame["channel"] == channel]
+
+
+def taker(asset: int, price: float, size: str) -> dict[str, Any]:
+    return {"type": "order", "orders": [limit(price, size=size, tif="Ioc", asset=asset)], "grouping": "na"}
+
+
+def test_funding_is_paid_each_hour_and_told_alike_everywhere() -> None:
+    venue = Venue()
+    feed, other = venue.connect(), venue.connect()
+    venue.subscribe(feed, "userFundings", user=USER)
+    venue.subscribe(other, "userEvents", user=USER)
+    for each in (feed, other):
+        # What is silent for a minute is closed.
+        venue.subscribe(each, "activeAssetCtx", coin="ETH")
+    venue.run(1.0)
+    for coin, asset, size in (("ETH", ETH, "0.5"), ("xyz:GOLD", GOLD, "20")):
+        ask = float(venue.ask("l2Book", coin=coin)["levels"][1][0]["px"])
+        answer = venue.act(taker(asset, float(f"{ask * 1.02:.4g}"), size))
+        assert "filled" in answer["response"]["data"]["statuses"][0], answer
+    venue.run(61.0)
+    [row_frame] = [data for data in venue.frames(feed, "userFundings") if not data.get("isSnapshot")]
+    rows = row_frame["fundings"]
+    assert [row["coin"] for row in rows] == ["ETH", "xyz:GOLD"]
+    hour_ms = (START + 60 * NS) // 1_000_000
+    for row in rows:
+        assert 0 <= row["time"] - hour_ms < 200
+        context = venue.ask("metaAndAssetCtxs", dex="xyz" if ":" in row["coin"] else "")[1][-1]
+        paid = float(row["szi"]) * float(context["oraclePx"]) * float(row["fundingRate"])
+        assert float(row["usdc"]) == pytest.approx(-paid, rel=2e-3, abs=2e-6)
+        assert paid != 0.0
+        [history] = venue.ask("fundingHistory", coin=row["coin"], startTime=0)
+        assert (history["fundingRate"], history["time"]) == (row["fundingRate"], row["time"])
+    told = [data["funding"] for data in venue.frames(other, "user") if "funding" in data]
+    assert told == rows
+    ledger = venue.ask("userFunding", user=USER, startTime=0)
+    assert [entry["delta"] for entry in ledger] == [
+        {"type": "funding"} | {key: row[key] for key in ("coin", "usdc", "szi", "fundingRate", "nSamples")}
+        for row in rows
+    ]
+    [position] = venue.ask("clearinghouseState", user=USER)["assetPositions"]
+    paid_text = position["position"]["cumFunding"]["sinceOpen"]
+    assert float(paid_text) == pytest.approx(-float(rows[0]["usdc"]))
+
+
+def test_the_same_seed_and_the_same_requests_give_the_same_bytes() -> None:
+    def play(seed: int, step_s: float) -> bytes:
+        venue = Venue(seed=seed)
+        venue.run(5.0, step_s)
+        venue.act(taker(ETH, 4400.0, "0.1"))
+        venue.run(20.0, step_s)
+        return venue.log.getvalue()
+
+    once = play(3, 0.07)
+    assert once.count(b"\n") > 300
+    assert once == play(3, 0.07)
+    assert once != play(4, 0.07)
+
+
+def test_a_socket_that_takes_nothing_is_cut_and_prints_are_forgotten() -> None:
+    venue = Venue()
+    feed = venue.connect()
+    venue.connections.clear()
+    for kind in ("l2Book", "trades", "bbo", "activeAssetCtx"):
+        venue.subscribe(feed, kind, coin="ETH")
+    # Mutant: a queue that a slow socket fills without end.
+    venue.run(600.0, 1.0)
+    assert feed.is_cut
+    assert len(venue.ask("recentTrades", coin="ETH")) == 500
+
+
+def test_nobody_answers_a_socket_that_only_listens_to_nothing() -> None:
+    venue = Venue()
+    feed = venue.connect()
+    venue.run(59.9, 0.1)
+    assert not feed.is_cut
+    venue.run(0.2, 0.1)
+    assert feed.is_cut
+
+
+def test_a_switch_that_fires_cancels_and_says_so() -> None:
+    listing, coins = listed(["ETH"])
+    account = AccountSettings(address=USER, volume_usd=2e6)
+    venue = Venue()
+    settings = ExchangeSettings(accounts=(account,), seed=1)
+    venue.exchange = LoopbackExchange(World(listing, coins, settings, START), FaultPlan([], 1), EventLog(None))
+    feed, other = venue.connect(), venue.connect()
+    venue.subscribe(feed, "orderUpdates", user=USER)
+    venue.subscribe(other, "userEvents", user=USER)
+    far = {"type": "order", "orders": [limit(3900.0), limit(30.0, size="1", asset=GOLD)], "grouping": "na"}
+    oids = [status["resting"]["oid"] for status in venue.act(far)["response"]["data"]["statuses"]]
+    at_ms = venue.now_ns // 1_000_000 + 6000
+    assert venue.act({"type": "scheduleCancel", "time": at_ms})["status"] == "ok"
+    venue.run(4.0)
+    assert len(venue.ask("openOrders", user=USER)) + len(venue.ask("openOrders", user=USER, dex="xyz")) == 2
+    venue.run(3.0)
+    assert venue.ask("openOrders", user=USER) == []
+    rows = [row for data in venue.frames(feed, "orderUpdates") for row in data]
+    assert {(row["order"]["oid"], row["status"]) for row in rows if row["status"] != "open"} == {
+        (oid, "scheduledCancel") for oid in oids
+    }
+    told = [entry["oid"] for data in venue.frames(other, "user") for entry in data["nonUserCancel"]]
+    assert sorted(told) == sorted(oids)
