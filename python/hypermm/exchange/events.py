@@ -286,15 +286,20 @@ def apply_frame(
             engine = engines.get(event.coin)
             if engine is not None:
                 event.apply(engine, time_ns)
-            return
-        # One event may be taken and the next refused: what a frame says is tried on copies first.
-        routed = [event for event in events if event.coin in engines]
-        copies = {coin: engines[coin].copy() for coin in {event.coin for event in routed}}
-        for event in routed:
-            event.apply(copies[event.coin], time_ns)
+        else:
+            _apply_together(events, engines, time_ns)
     except InvalidInputError as error:
         raise WireError(
             channel=channel, field=error.field, value=error.value, expected=error.expected, hint=error.hint
         ) from error
+
+
+# A function of its own: comprehensions would make cells of the arguments, for every single best bid and offer too.
+def _apply_together(events: Sequence[EngineEvent], engines: Mapping[str, QuoteEngine], time_ns: int) -> None:
+    """One event may be taken and the next refused: what a frame says is tried on copies first."""
+    routed = [event for event in events if event.coin in engines]
+    copies = {coin: engines[coin].copy() for coin in {event.coin for event in routed}}
+    for event in routed:
+        event.apply(copies[event.coin], time_ns)
     for event in routed:
         event.apply(engines[event.coin], time_ns)

@@ -284,7 +284,13 @@ def _trades(rows: list[wire.WsTrade]) -> list[EngineEvent]:
     return [trades_update(coin, rows) for coin, rows in by_coin.items()]
 
 
-_EVENTS: dict[type[msgspec.Struct], Callable[[Any], list[EngineEvent]]] = {
+def _nothing(_: Any) -> list[EngineEvent]:
+    return []
+
+
+_EVENTS: dict[type[msgspec.Struct], Callable[[Any], list[EngineEvent]]] = dict.fromkeys(
+    wire.CHANNELS.values(), _nothing
+) | {
     wire.CHANNELS["bbo"]: best_events,
     wire.CHANNELS["l2Book"]: book_events,
     wire.CHANNELS["trades"]: _trades,
@@ -301,8 +307,7 @@ _EVENTS: dict[type[msgspec.Struct], Callable[[Any], list[EngineEvent]]] = {
 
 def events_of(frame: Any) -> list[EngineEvent]:
     """What a frame of `read_frame` says to an engine; empty for channels that say nothing to one."""
-    make = _EVENTS.get(type(frame))
-    return [] if make is None else make(frame.data)
+    return _EVENTS[type(frame)](frame.data)
 
 
 def decode(frame: bytes | str) -> list[EngineEvent]:
@@ -315,5 +320,4 @@ def decode(frame: bytes | str) -> list[EngineEvent]:
         read = read_unchecked(frame)
     except UNREADABLE as error:
         raise translate(error, frame) from error
-    make = _EVENTS.get(type(read))
-    return [] if make is None else make(read.data)
+    return _EVENTS[type(read)](read.data)

@@ -75,6 +75,10 @@ class Phase(enum.Enum):
     READY = "ready"
 
 
+def _pass_over(_now_ns: int, _data: Any) -> list[EngineEvent]:
+    return []
+
+
 class _Post(msgspec.Struct):
     """A request under way: one of the account's queries, or an action of the keeper's."""
 
@@ -128,7 +132,9 @@ class Session:
         if self._account is not None:
             self._streams |= {(channel, ""): Stream(channel, "") for channel in ACCOUNT_CHANNELS}
         self._limits.check_subscriptions(len(self._streams), 1 if user else 0)
+        self._faults = self._feeds.faults
         self._handlers: dict[type[msgspec.Struct], Callable[[int, Any], list[EngineEvent]]] = {
+            **dict.fromkeys(wire.CHANNELS.values(), _pass_over),
             **self._feeds.handlers,
             wire.CHANNELS["orderUpdates"]: self._on_orders,
             wire.CHANNELS["userFills"]: self._on_fills,
@@ -226,15 +232,14 @@ class Session:
         self._pinged_ns = None
         try:
             message = read_unchecked(frame)
-            handler = self._handlers.get(type(message))
-            events = [] if handler is None else handler(now_ns, message.data)
+            events = self._handlers[type(message)](now_ns, message.data)
         except UNREADABLE as error:
             return self._refuse(frame, translate(error, frame))
         except WireError as error:
             return self._refuse(frame, error)
-        if self._feeds.faults:
-            self.notices.extend(self._feeds.faults)
-            self._feeds.faults.clear()
+        if self._faults:
+            self.notices.extend(self._faults)
+            self._faults.clear()
         return events
 
     def _refuse(self, frame: bytes | str, error: WireError) -> list[EngineEvent]:

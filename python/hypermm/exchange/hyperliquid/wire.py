@@ -391,7 +391,9 @@ def _channel(name: str, kind: Any) -> Any:
 
 
 class PongFrame(Struct, tag_field="channel", tag="pong"):
-    """Answers a ping."""
+    """Answers a ping; it has no data."""
+
+    data: None = None
 
 
 CHANNELS: dict[str, type[Struct]] = {
