@@ -69,6 +69,7 @@ class FakeExchange:
         self.silent_posts = False
         self.lose_answers = False
         self.quiet = False
+        self.deaf = False
         self.ids = itertools.count(1_000)
         self.known_orders: dict[str, dict[str, Any]] = {}
         self.url = ""
@@ -170,7 +171,9 @@ class FakeExchange:
 
     def _context(self, coin: str) -> dict[str, Any]:
         price = f"{self.prices[coin]:.1f}"
-        ctx = {"funding": "0.0000125", "openInterest": "1000.0", "oraclePx": price, "markPx": price, "midPx": price}
+        # The first of a market: no open interest, no mid.
+        interest, middle = self.rng.choice([("0.0", None), ("1000.0", price)])
+        ctx = {"funding": "0.0000125", "openInterest": interest, "oraclePx": price, "markPx": price, "midPx": middle}
         return {"coin": coin, "ctx": ctx | {"premium": None, "prevDayPx": price, "dayNtlVlm": "1.0"}}
 
     async def _publish(self, channel: str, coin: str, data: Any) -> None:
@@ -208,6 +211,8 @@ class FakeExchange:
         return socket
 
     async def _hear(self, connection: Connection, asked: dict[str, Any]) -> None:
+        if self.deaf:
+            return
         if asked["method"] == "ping":
             await self._send(connection, {"channel": "pong"})
         elif asked["method"] == "subscribe":

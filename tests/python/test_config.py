@@ -88,6 +88,8 @@ def test_the_live_venue_is_set_in_a_table_of_its_own(tmp_path: Path) -> None:
     )
     venue = load_settings(_file(tmp_path, text), ["exchange.network=mainnet"]).exchange
     assert (venue.coins, venue.account_address, venue.network) == (("ETH", "xyz:GOLD"), address, "mainnet")
+    given = load_settings(None, [f"exchange.account_address={address}", "coins=BTC, xyz:GOLD"]).exchange
+    assert (given.account_address, given.coins) == (address, ("BTC", "xyz:GOLD"))
     for wrong, field in (
         ('account_address = "0x12"', "account_address"),
         ("coins = 3", "coins"),

@@ -188,3 +188,20 @@ def test_senseless_budgets_are_refused() -> None:
     ):
         with pytest.raises(InvalidInputError):
             make()
+
+
+def test_after_a_429_only_urgent_requests_go_and_each_pause_is_twice_as_long() -> None:
+    """Killed by: going on at once after a refusal, a pause that cancels wait for, one that never shortens."""
+    weight = IpWeight()
+    now = 10 * 60 * S
+    for pause_s in (5, 10, 20, 40, 60, 60):
+        weight.refused(now)
+        assert not weight.try_spend(now + pause_s * S - 1, 2)
+        assert weight.free_at_ns(now, 2) == now + pause_s * S
+        assert weight.try_spend(now, 2, urgent=True)
+        now += pause_s * S
+        assert weight.try_spend(now, 2)
+    now += 3 * 60 * S
+    assert weight.try_spend(now, 2)
+    weight.refused(now)
+    assert weight.free_at_ns(now, 2) == now + 5 * S

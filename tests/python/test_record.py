@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from pyarrow import parquet
 
 import hypermm
@@ -43,9 +44,7 @@ def settings(venue: FakeExchange, folder: Path, **changes: Any) -> RecorderSetti
 
 def record(settings: RecorderSettings, seconds: float, meanwhile: Any = None, on_item: Any = None) -> Status:
     async def main() -> Status:
-        recorder = Recorder(settings, on_item=on_item)
-        asyncio.get_running_loop().call_later(seconds, recorder.stop)
-        return await recorder.run()
+        return await Recorder(structs.replace(settings, duration_s=seconds), on_item=on_item).run()
 
     if meanwhile is not None:
         threading.Thread(target=meanwhile, daemon=True).start()
@@ -84,7 +83,7 @@ def drops(venue: FakeExchange, times: int, every_s: float) -> Any:
 def test_with_dropped_sockets_every_frame_is_recorded_once_and_no_print_is_lost(tmp_path: Path) -> None:
     """Killed by: a frame applied twice after a reconnection, a replayed print recorded anew, a piece lost at a span."""
     with FakeExchange(seed=1, tick_s=0.02) as venue:
-        status = record(settings(venue, tmp_path, span_s=0.8), 3.4, drops(venue, 2, 1.2))
+        status = record(settings(venue, tmp_path, span_s=0.8), 2.6, drops(venue, 2, 0.9))
         assert status.counts.connections == len(venue.connections) == 3
         # Each connection's frames as recorded begin those it sent: what it lost is what was under way at its end.
         recorded = [text for _, text in log_of(tmp_path, "frame")]
@@ -135,7 +134,7 @@ def test_a_recording_replays_to_the_decisions_made_live(tmp_path: Path) -> None:
             for coin in {event.coin for event in item.events}:
                 live[coin][item.time_ns] = engines[coin].quote(item.time_ns)
 
-        record(settings(venue, tmp_path, span_s=1.0), 2.0, drops(venue, 1, 0.8), on_item)
+        record(settings(venue, tmp_path, span_s=0.6), 1.4, drops(venue, 1, 0.6), on_item)
     for coin in COINS:
         engine = hypermm.QuoteEngine(_instrument(coin), CONFIG)
         replayed: dict[int, Any] = {}
@@ -175,12 +174,12 @@ def test_a_killed_recording_can_be_read_and_goes_on(tmp_path: Path) -> None:
         killed_ns = time.time_ns()
         process.communicate()
         loaded = load_recording(tmp_path, "ETH")
-        assert (killed_ns - loaded.end_ns) / 1e9 < 1.5
+        assert (killed_ns - loaded.end_ns) / 1e9 < 3.0
         assert loaded.events > 100
         assert check_recording(tmp_path) == []
         pieces = list(tmp_path.rglob("*~*.parquet"))
         assert pieces
-        again = command(*arguments, "--duration", "2", "--json")
+        again = command(*arguments, "--duration", "0.8", "--json")
         printed, said = again.communicate(timeout=30)
         assert again.returncode == 0, said
         assert json.loads(printed)["rows"]["best"] > 0
@@ -199,9 +198,9 @@ def test_a_signal_ends_it_with_whole_files(tmp_path: Path, number: signal.Signal
         out = ("--coins", "ETH,xyz:GOLD", "--out", str(tmp_path), "--base-url", venue.url, "--json", "--flush", "60")
         process = command(*out)
         deadline = time.monotonic() + 20.0
-        while not venue.connections and time.monotonic() < deadline:
+        while len(venue.trades["ETH"]) < 1 or not venue.connections or len(venue.connections[0].sent) < 200:
+            assert time.monotonic() < deadline
             time.sleep(0.02)
-        time.sleep(0.7)
         process.send_signal(number)
         printed, said = process.communicate(timeout=20)
     assert process.returncode == 0, said

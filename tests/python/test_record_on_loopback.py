@@ -131,9 +131,9 @@ def compare(folder: Path, out: Path) -> dict[str, int]:
 
 def test_with_dropped_sockets_the_recording_agrees_with_the_venues_own_log(tmp_path: Path) -> None:
     """Killed by: a frame left out, doubled or out of order; a replayed print recorded anew."""
-    faults = "".join(f'[[fault]]\nkind = "drop_socket"\nat_s = {at}\n' for at in (3.0, 5.0))
+    faults = "".join(f'[[fault]]\nkind = "drop_socket"\nat_s = {at}\n' for at in (4.0, 5.5))
     with exchange(tmp_path, "--preset", "ETH", "--seed", "3", faults=faults) as venue:
-        process = record(venue["url"], ",".join(venue["coins"]), tmp_path / "out", "--duration", "9", "--flush", "1")
+        process = record(venue["url"], ",".join(venue["coins"]), tmp_path / "out", "--duration", "5", "--flush", "1")
         summary = finished(process, 60.0)
     figures = compare(tmp_path, tmp_path / "out")
     print(figures, summary["connections"], "connections")

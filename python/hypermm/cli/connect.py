@@ -150,7 +150,10 @@ def _print(report: AccountReport, streams: list[dict[str, Any]]) -> None:
     if report.margins:
         margins = [
             row
-            | {"dex": row["dex"] or "first", "positions": ", ".join(f"{c} {n:g}" for c, n in row["positions"].items())}
+            | {
+                "dex": row["dex"] or "first",
+                "positions": ", ".join(f"{c} {n:g}" for c, n in row["positions"].items()) or "flat",
+            }
             for row in values["margins"]
         ]
         print_table("Margin", margins)

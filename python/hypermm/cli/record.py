@@ -78,9 +78,10 @@ def record(
         span_s=rotate,
         piece_s=flush,
         keep_frames=frames,
+        duration_s=duration,
     )
 
-    status = asyncio.run(_record(Recorder(settings), duration))
+    status = asyncio.run(_record(Recorder(settings)))
     summary = _summary(status, out)
     if as_json:
         print_json(summary)
@@ -92,10 +93,8 @@ def record(
             print_table("Refused: nothing of them was applied", rows)
 
 
-async def _record(recorder: Recorder, duration_s: float | None) -> Status:
+async def _record(recorder: Recorder) -> Status:
     shown = asyncio.create_task(_show(recorder))
-    if duration_s is not None:
-        asyncio.get_running_loop().call_later(duration_s, recorder.stop)
     try:
         with stopped_by_signals(recorder.stop):
             return await recorder.run()

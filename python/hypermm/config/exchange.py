@@ -37,10 +37,11 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         Coins, msgspec.Meta(description="Coins of which only the market is wanted, spot pairs too. Unit: 1.")
     ] = ()
     account_address: Annotated[
-        AccountAddress, msgspec.Meta(description="Account traded for: the master's, not the agent's. Unit: 1.")
+        AccountAddress,
+        msgspec.Meta(description="Account traded for, 0x and 40 digits: the master's, not the agent's. Unit: 1."),
     ] = ""
     vault_address: Annotated[
-        AccountAddress, msgspec.Meta(description="Vault or sub-account traded for instead. Unit: 1.")
+        AccountAddress, msgspec.Meta(description="Vault or sub-account traded for instead, 0x and 40 digits. Unit: 1.")
     ] = ""
     key_file: Annotated[
         str, msgspec.Meta(description="File of an agent's key, mode 0600; empty: HYPERMM_KEY_FILE's. Unit: 1.")

@@ -68,7 +68,7 @@ def _within(place: str, error: InvalidConfigError) -> InvalidConfigError:
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
-    """Splits `key=value` into table, key and value, the value read as TOML; bare words are strings.
+    """Splits `key=value` into table, key and value, the value read as TOML; bare words are strings, lists may be a,b.
 
     Raises:
         InvalidConfigError: There is no `=`, or no table has the key.
@@ -88,9 +88,15 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     if written in ("none", "unset"):
         return table, key, None
     try:
-        return table, key, tomllib.loads(f"value = {written}")["value"]
+        value = tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
-        return table, key, written
+        value = written
+    kind = next(row.type for row in field_rows() if (row.table, row.name) == (table, key))
+    if kind == "string" and not isinstance(value, str):
+        value = written  # an address is a number to TOML
+    elif kind == "array" and isinstance(value, str):
+        value = [name.strip() for name in value.split(",")]
+    return table, key, value
 
 
 def refuse_overrides(overrides: Iterable[str], keys: Iterable[str], expected: str, hint: str) -> None:

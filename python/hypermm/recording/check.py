@@ -172,7 +172,7 @@ class _Check:
             is_price, is_size = "price" in name, "size" in name
             if not (is_price or is_size) or values.dtype.kind not in "fiu":
                 continue
-            may_miss = bool(_LEVEL.fullmatch(name)) or name.startswith(("best_", "mark", "oracle"))
+            may_miss = bool(_LEVEL.fullmatch(name)) or name.startswith(("best_", "mark", "oracle", "mid"))
             numbers = values.astype(np.float64)
             wrong = ~np.isfinite(numbers) & ~(np.isnan(numbers) & may_miss)
             self.note(
@@ -182,7 +182,7 @@ class _Check:
             self.note(name, numbers < 0, f"a negative {word}", "sizes carry no sign: the side is its own column")
             if not may_miss:
                 self.note(name, numbers == 0, f"a {word} of nothing", "take the row out")
-            if is_price and self.size_decimals is not None and not name.startswith(("mark", "oracle")):
+            if is_price and self.size_decimals is not None and not name.startswith(("mark", "oracle", "mid")):
                 off = _off_grid(numbers, self.size_decimals)
                 self.note(
                     name, off, "off the venue's price grid", "is it the right coin, in USD, not rounded or averaged?"

@@ -310,11 +310,14 @@ def _check_values(column: Column, array: NDArray[Any]) -> None:
         expected = "+1 (buy) or -1 (sell)"
     elif column.dtype == "float64":
         signed = column.name in ("funding_rate", "predicted_funding")
-        good = np.isfinite(array) if signed else np.isfinite(array) & (array > 0)
+        # A market that has just opened has no open interest yet; a price or size of nothing is an error.
+        may_be_0 = column.name == "open_interest"
+        above = array >= 0 if may_be_0 else array > 0
+        good = np.isfinite(array) if signed else np.isfinite(array) & above
         if column.missing:
             good |= np.isnan(array)
         bad = ~good
-        expected = "a finite number" if signed else "a finite number above 0"
+        expected = "a finite number" + ("" if signed else " of 0 or more" if may_be_0 else " above 0")
     else:
         return
     if bad.any():

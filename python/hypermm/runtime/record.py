@@ -60,6 +60,7 @@ class RecorderSettings(Struct, frozen=True, kw_only=True):
         span_s: Length of a span, after which its pieces become whole files, s.
         piece_s: Time between two pieces, s: what a kill can cost.
         keep_frames: Keep every frame as it came, too.
+        duration_s: Stop so long after the first frame, s; None to go on until stopped.
         seed: Of the jitter between reconnections.
     """
 
@@ -70,6 +71,7 @@ class RecorderSettings(Struct, frozen=True, kw_only=True):
     span_s: float = 3600.0
     piece_s: float = 5.0
     keep_frames: bool = True
+    duration_s: float | None = None
     seed: int = 0
 
 
@@ -225,7 +227,11 @@ class Recorder:
     # --- what comes in ------------------------------------------------------------------------------------------
 
     async def _consume(self, websocket: Websocket, recording: RollingRecording) -> None:
+        duration_s = self._settings.duration_s
         async for item in websocket.received():
+            if duration_s is not None and item.frame is not None:
+                asyncio.get_running_loop().call_later(duration_s, self.stop)
+                duration_s = None
             self._take(item)
             if self._on_item is not None:
                 self._on_item(item)

@@ -150,10 +150,12 @@ async def _clock(http: HttpClient) -> Finding:
     middle_ns = (begin_ns + http.clock()) // 2
     ahead_s = (middle_ns - status.time * NS_PER_MS) / NS_PER_S
     text = f"this machine is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the venue"
+    if abs(ahead_s) <= CLOCK_WARNING_S:
+        return Finding("clock", "info", text)
     hint = "set the clock, for instance with: sudo timedatectl set-ntp true"
-    if abs(ahead_s) > CLOCK_ERROR_S:
-        return Finding("clock", "error", text, f"{hint}; orders would expire before they arrive, or never")
-    return Finding("clock", "warning" if abs(ahead_s) > CLOCK_WARNING_S else "info", text, hint)
+    if abs(ahead_s) <= CLOCK_ERROR_S:
+        return Finding("clock", "warning", text, hint)
+    return Finding("clock", "error", text, f"{hint}; orders would expire before they arrive, or never")
 
 
 def _no_account(signer: Signer, role: UserRole) -> Finding:

@@ -34,6 +34,7 @@ __all__ = ["Counts", "Received", "Websocket"]
 OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
 SEND_WITHIN_S = 10.0
+STOPPED = "stopped"
 LARGEST_FRAME = 16 * 2**20
 _SHORTEST_WAIT_S = 0.001
 
@@ -188,7 +189,7 @@ class Websocket:
     async def _connection(self) -> None:
         """One socket from opening to its end."""
         self.session.connecting(self._clock())
-        reason = "stopped"
+        reason = STOPPED
         try:
             # The venue's own rule is a ping in JSON; it neither sends nor needs the protocol's, nor compresses.
             socket = await connect(
@@ -208,8 +209,13 @@ class Websocket:
             self.counts.disconnections += 1
             now_ns = self._clock()
             self.session.disconnected(now_ns, reason)
-            item = Received(now_ns, None, (), self._take_notices(now_ns))
-        await self._enqueue(item)
+            last: Received | None = Received(now_ns, None, (), self._take_notices(now_ns))
+            # At once where there is room: a cancellation goes no further than here.
+            if last is not None and not self._queue.full():
+                self._queue.put_nowait(last)
+                last = None
+        if last is not None:
+            await self._enqueue(last)
 
     async def _converse(self, socket: ClientConnection) -> str:
         """Reads and writes until one of the two ends; returns why."""
@@ -263,7 +269,7 @@ class Websocket:
             return f"the venue closed the socket: {closed}"
         except TimeoutError:
             return "the venue does not take what is sent"
-        return "stopped"
+        return STOPPED
 
     # --- to the consumer ----------------------------------------------------------------------------------------
 
@@ -293,7 +299,7 @@ class Websocket:
         if isinstance(notice, FrameRefused):
             self.counts.refused += 1
             _log.warning("frame refused: %s", notice.error)
-        elif isinstance(notice, Disconnected) and not self._stopping.is_set():
+        elif isinstance(notice, Disconnected) and notice.reason != STOPPED:
             _log.warning("disconnected: %s", notice.reason)
         elif isinstance(notice, RequestFailed) and self._http is not None and self._detour is None:
             self._detour = asyncio.create_task(self._ask_over_http(self._http))

@@ -1,0 +1,214 @@
+"""The shell round the session loses nothing, ends cleanly, and comes back after whatever the venue does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from fake_exchange import FakeExchange
+from hypermm.exchange.hyperliquid import clock as clock_module
+from hypermm.exchange.hyperliquid import session as session_module
+from hypermm.exchange.hyperliquid.clock import WallClock
+from hypermm.exchange.hyperliquid.endpoint import Endpoint, endpoint
+from hypermm.exchange.hyperliquid.http import HttpClient, load_universe
+from hypermm.exchange.hyperliquid.notices import Disconnected, Ready, RequestFailed
+from hypermm.exchange.hyperliquid.session import Phase, Session
+from hypermm.exchange.hyperliquid.websocket import Received, Websocket
+
+ACCOUNT = "0x" + "ab" * 20
+S = 1_000_000_000
+
+
+async def made(venue: FakeExchange, client: HttpClient, user: str | None = None, **settings: Any) -> Websocket:
+    universe = await load_universe(client, ["ETH"])
+    session = Session(universe, ["ETH"], random.Random(0).random, user=user)  # noqa: S311 - a seeded test
+    return Websocket(session, settings.pop("at", None) or endpoint(venue.url), client.clock, **settings)
+
+
+def http_client(venue: FakeExchange) -> HttpClient:
+    return HttpClient(endpoint(venue.url), WallClock(), lambda: 0.5)
+
+
+def with_venue(act: Callable[[FakeExchange, HttpClient], Awaitable[Any]], **settings: Any) -> Any:
+    async def main(venue: FakeExchange) -> Any:
+        async with http_client(venue) as http, asyncio.timeout(20.0):
+            return await act(venue, http)
+
+    with FakeExchange(**settings) as venue:
+        return asyncio.run(main(venue))
+
+
+def test_a_slow_consumer_stops_the_reading_and_loses_nothing() -> None:
+    """Killed by: a queue without a bound, one that drops, items overtaking one another while they wait for room."""
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http, capacity=8)
+        running = asyncio.create_task(websocket.run())
+        items: list[Received] = []
+        async for item in websocket.received():
+            items.append(item)
+            assert websocket._queue.qsize() <= 8
+            if len(items) < 120:
+                await asyncio.sleep(0.004)
+            elif len(items) == 600:
+                websocket.stop()
+        await running
+        frames = [item.frame.decode() for item in items if item.frame is not None]
+        assert frames == venue.connections[0].sent[: len(frames)]
+        assert websocket.counts.stalls > 10
+        assert websocket.counts.most_queued <= 8
+        assert websocket.counts.stalled_s > 0.0
+        assert all(a.time_ns <= b.time_ns for a, b in itertools.pairwise(items))
+
+    with_venue(act, tick_s=0.001)
+
+
+def test_canceled_or_stopped_the_socket_is_closed_and_the_consumer_ends() -> None:
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        for end in ("cancel", "stop"):
+            websocket = await made(venue, http)
+            running = asyncio.create_task(websocket.run())
+            seen = 0
+            last: list[Any] = []
+            async for item in websocket.received():
+                seen += 1
+                last = list(item.notices)
+                if seen == 50:
+                    running.cancel() if end == "cancel" else websocket.stop()
+            with pytest.raises(asyncio.CancelledError) if end == "cancel" else contextlib.nullcontext():
+                await running
+            assert isinstance(last[-1], Disconnected)
+            assert websocket.session.phase is Phase.DISCONNECTED
+            await asyncio.sleep(0.1)
+            assert venue.connections[-1].socket.closed
+        assert len(venue.connections) == 2
+        assert len(asyncio.all_tasks()) == 1
+
+    with_venue(act)
+
+
+def test_a_venue_that_is_away_is_tried_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: waits that do not grow, or without jitter between half and all of their ceiling."""
+    monkeypatch.setattr(session_module, "FIRST_BACKOFF_S", 0.02)
+    away = Endpoint("http://127.0.0.1:9", "ws://127.0.0.1:9/ws", is_mainnet=False)
+
+    async def act(venue: FakeExchange, http: HttpClient) -> list[float]:
+        websocket = await made(venue, http, at=away)
+        running = asyncio.create_task(websocket.run())
+        waits: list[float] = []
+        async for item in websocket.received():
+            lost = [notice for notice in item.notices if isinstance(notice, Disconnected)]
+            if any(isinstance(notice, Ready) for notice in item.notices):
+                websocket.stop()
+            elif lost and len(waits) < 4:
+                assert "cannot connect to ws://127.0.0.1:9/ws" in lost[0].reason
+                waits.append((lost[0].connect_at_ns - item.time_ns) / S)
+                if len(waits) == 4:
+                    websocket._url = endpoint(venue.url).websocket_url
+        await running
+        return waits
+
+    waits = with_venue(act)
+    assert all(0.5 * 0.02 * 2**i <= wait <= 0.02 * 2**i for i, wait in enumerate(waits))
+    assert len({wait / 2**i for i, wait in enumerate(waits)}) == 4
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_quiet_socket_is_pinged_and_one_that_does_not_answer_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr(session_module, "PING_AFTER_NS", round(0.1 * S))
+    monkeypatch.setattr(session_module, "PONG_WITHIN_NS", round(0.2 * S))
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http)
+        running = asyncio.create_task(websocket.run())
+        heard: list[Received] = []
+
+        async def consume() -> None:
+            async for item in websocket.received():
+                heard.append(item)  # noqa: PERF401 - read meanwhile
+
+        consuming = asyncio.create_task(consume())
+        while websocket.session.phase is not Phase.READY:
+            await asyncio.sleep(0.01)
+        venue.quiet = True
+        venue.deaf = not answers
+        await asyncio.sleep(0.7)
+        pongs = sum(item.frame == b'{"channel":"pong"}' for item in heard)
+        reasons = [notice.reason for item in heard for notice in item.notices if isinstance(notice, Disconnected)]
+        if answers:
+            assert pongs >= 3
+            assert not reasons
+        else:
+            assert reasons[0] == "no answer to a ping"
+        websocket.stop()
+        await asyncio.gather(running, consuming)
+
+    with_venue(act)
+
+
+def test_what_the_websocket_does_not_answer_is_asked_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: a session that is never ready while posts go unanswered."""
+    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.2 * S))
+
+    async def act(venue: FakeExchange, http: HttpClient) -> list[Any]:
+        venue.silent_posts = True
+        websocket = await made(venue, http, ACCOUNT, http=http)
+        running = asyncio.create_task(websocket.run())
+        told: list[Any] = []
+        async for item in websocket.received():
+            told += item.notices
+            if any(isinstance(notice, Ready) for notice in told):
+                websocket.stop()
+        await running
+        assert not venue.asked["frontendOpenOrders"]
+        assert venue.asked["http frontendOpenOrders"] == venue.asked["http userFillsByTime"] == 1
+        return told
+
+    told = with_venue(act)
+    assert any(isinstance(notice, RequestFailed) for notice in told)
+
+
+def test_a_frame_that_kills_the_reader_elsewhere_is_a_notice_here() -> None:
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http)
+        running = asyncio.create_task(websocket.run())
+        count = 0
+        async for item in websocket.received():
+            count += 1
+            if count == 20:
+                for frame in ("", "null", "[]", '{"channel":"bbo"}', '{"channel":"trades","data":[{}]}', "\x00"):
+                    await asyncio.to_thread(venue.send, frame)
+            if item.frame == b"\x00":
+                websocket.stop()
+        await running
+        assert websocket.counts.refused == 6
+        assert json.loads(venue.connections[0].sent[0])["channel"] == "subscriptionResponse"
+
+    with_venue(act)
+
+
+def test_the_clock_neither_stands_nor_goes_back_when_the_machines_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: the machine's clock as it is; a clock that stands still, so that waits never end."""
+    wall, steady = [1_000 * S], [0]
+    monkeypatch.setattr(clock_module.time, "time_ns", lambda: wall[0])
+    monkeypatch.setattr(clock_module.time, "monotonic_ns", lambda: steady[0])
+    clock = WallClock()
+    first = clock()
+    assert clock() > first
+    wall[0] -= 120 * S
+    steady[0] += 10 * S
+    back = clock()
+    assert first + 4 * S < back < first + 6 * S
+    wall[0] += 500 * S
+    assert clock() == wall[0]
+    assert time is clock_module.time
