@@ -136,7 +136,7 @@ class FakeExchange:
                 await self._publish("bbo", coin, self._best(coin))
                 if beat % 5 == 0:
                     await self._publish("l2Book", coin, self._book(coin))
-                if beat % 3 == 0:
+                if beat % 5 == 1:
                     await self._publish("trades", coin, self._print(coin))
                 if beat % 20 == 0:
                     await self._publish("activeAssetCtx", coin, self._context(coin))
