@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,9 @@ from pyarrow import parquet
 from hypermm.recording.check import check_recording
 from hypermm.recording.layout import folders
 from hypermm.recording.load import load_recording
+from loopback_process import exchange
 
 CHANNELS = ("trades", "bbo", "l2Book", "activeAssetCtx")
-
-
-@contextlib.contextmanager
-def exchange(folder: Path, *arguments: str, faults: str = "") -> Iterator[dict[str, Any]]:
-    """A running exchange with its log in `folder`; gives what it says of itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fault_file = folder / "faults.toml"
-    fault_file.write_text(faults)
-    line = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--log", str(folder / "log")]
-    process = subprocess.Popen(
-        [*line, "--faults", str(fault_file), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    try:
-        if not first:
-            _, said = process.communicate(timeout=10)
-            pytest.fail(f"the exchange did not start: {said}")
-        yield json.loads(first)
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def record(url: str, coins: str, out: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -112,7 +112,9 @@ class HttpClient:
             field=f"info {kind}",
             value=problem,
             expected=f"an answer of {self.venue.http_url}",
-            hint="check base_url and the network, or try again later",
+            hint="this machine has used up its requests: wait a minute"
+            if problem.startswith(f"HTTP {_TOO_MANY}")
+            else "check base_url and the network, or try again later",
         )
 
     async def _afford(self, weight: int) -> None:
