@@ -414,6 +414,7 @@ class EngineConfig:
         cost_bound_bps: _Number = 20.0,
         queue_exponent: _Number = 1.0,
         book_stale_s: _Number = 5.0,
+        watch_features: bool = False,
         terminal_penalty: bool = False,
         *,
         calibration: Calibration | None = None,
@@ -662,6 +663,14 @@ class EngineConfig:
         """
 
     @property
+    def watch_features(self) -> bool:
+        """Runs the features without a calibration too: they can be read, and say nothing to the filter.
+
+        Unit: 1. Range: 0 to 1. Too high: features cost time that nothing uses. Too low: features cannot be read before
+        a calibration.
+        """
+
+    @property
     def terminal_penalty(self) -> bool:
         """Adds the cost of unwinding before the next settlement to the inventory penalty.
 
@@ -805,9 +814,10 @@ class Decision:
             level: 0 to 31, 0 = best.
 
         Returns:
-            ``{"bid": terms, "ask": terms}``; each side's terms are bps of mid by name, and ``"price"``:
-            ``mid_price * (1 + 1e-4 * sum of the other terms) == price`` to 1e-9 relative. A side without that
-            level is empty.
+            ``{"bid": terms, "ask": terms, "drift": shares}``; each side's terms are bps of mid by name, and
+            ``"price"``: ``mid_price * (1 + 1e-4 * sum of the other terms) == price`` to 1e-9 relative. A side without
+            that level is empty. The shares are what each source gave to the drift term, bps: price, fill, flow,
+            funding, outside signals together, and each calibrated feature by name; they sum to it to 1e-9.
         """
 
     def __eq__(self, other: object, /) -> bool: ...
@@ -1003,7 +1013,22 @@ class QuoteEngine:
             drift_bps_per_s: Observed drift, bps/s, bullish-positive.
             variance: Its error variance, (bps/s)², above 0.
             name: Source under which innovation statistics are kept; not empty, not one of the engine's own
-                (price, fill, flow, funding).
+                (price, fill, flow, funding, features, and the names of `feature_table`).
+        """
+
+    def on_reference(self, time_ns: _Time, name: str, price: _Number) -> None:
+        """Takes in a price of another market: spot, an oracle, one that leads.
+
+        Args:
+            time_ns: Receiver's clock, ns.
+            name: The market, as the calibration's `basis_market` or `lead_market` names it; others only let time pass.
+            price: Its price, above 0.
+        """
+
+    def features(self, time_ns: _Time) -> dict[str, float | None]:
+        """Every feature by name as of `time_ns`, None where it has no value.
+
+        Empty where none runs: without a calibrated one, unless the config says `watch_features`.
         """
 
     def update_config(self, config: EngineConfig) -> None:
@@ -1551,7 +1576,9 @@ class Event:
     """
 
     @property
-    def kind(self) -> Literal["book", "best", "trade", "context", "observation", "order", "fill", "position", "quota"]:
+    def kind(
+        self,
+    ) -> Literal["book", "best", "trade", "context", "observation", "reference", "order", "fill", "position", "quota"]:
         """What happened."""
 
     @property
@@ -1644,6 +1671,7 @@ def backtest(
     strategy: Any = None,
     progress: Callable[[int, int], object] | None = None,
     log_decisions: bool = True,
+    references: dict[str, tuple[_Column, _Column]] | None = None,
 ) -> BacktestResult:
     """Replays a recording to the engine, or to `strategy`, at the simulated venue.
 
@@ -1663,6 +1691,8 @@ def backtest(
             the engine's base width and clip; "silent", which quotes nothing.
         progress: Called with (events done, events in all), at most twenty times a second and once at the end.
         log_decisions: Keep every decision.
+        references: Prices of other markets by name, each (times in ns, prices) in receive order; each is heard before
+            the recording's next event after it, as by `QuoteEngine.on_reference`.
 
     Unless `strategy` is an object other Python threads run meanwhile. What `strategy` or `progress` raise ends the run.
 

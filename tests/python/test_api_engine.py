@@ -350,7 +350,7 @@ def test_an_unusable_book_is_a_status_and_never_a_quote() -> None:
     for decision in (stale, crossed):
         assert not len(decision.bids)
         assert not len(decision.asks)
-        assert decision.explain() == {"bid": {}, "ask": {}}
+        assert decision.explain() == {"bid": {}, "ask": {}, "drift": {}}
 
 
 COLUMNS = ("prices", "sizes", "depth_bps", "fill_probability", "expected_edge_bps", "expected_pnl_bps", "reduce_only")

@@ -1,8 +1,13 @@
 //! Any legal stream of events leaves the engine able to quote safely; any illegal event leaves it as it was.
 
+use std::sync::Arc;
+
+use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, Calibration};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
+use hypermm_core::features::FeatureId;
+use hypermm_core::features::pipeline::FeatureConfig;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::pricing::decision::{Decision, QuoteSide};
 use hypermm_core::types::{Identifier, OrderStatus, QuoteStatus, Side};
@@ -20,6 +25,7 @@ enum Step {
     Position { lots: i64 },
     Quota { remaining: f64, used: f64 },
     Observe { drift: f64, deviation: f64 },
+    Reference { away: f64, leader: bool },
     Bad(u8),
 }
 
@@ -35,7 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (-15_000_i64..15_000).prop_map(|lots| Step::Position { lots }),
         1 => (0.0..20_000.0, 0.0..50_000.0).prop_map(|(remaining, used)| Step::Quota { remaining, used }),
         1 => (-50.0..50.0, 1e-3..10.0).prop_map(|(drift, deviation)| Step::Observe { drift, deviation }),
-        2 => (0_u8..12).prop_map(Step::Bad),
+        3 => (-20.0..20.0, any::<bool>()).prop_map(|(away, leader)| Step::Reference { away, leader }),
+        2 => (0_u8..14).prop_map(Step::Bad),
     ]
 }
 
@@ -106,6 +113,10 @@ fn apply(engine: &mut QuoteEngine, now: i64, step: &Step) {
         }
         Step::Quota { remaining, used } => engine.on_quota(now, remaining, used).unwrap(),
         Step::Observe { drift, deviation } => engine.observe(now, drift, deviation * deviation, "outside").unwrap(),
+        Step::Reference { away, leader } => {
+            let (name, price) = if leader { ("BTC", 110_000.0 + 50.0 * away) } else { ("spot", 4269.0 + away) };
+            engine.on_reference(now, name, price).unwrap();
+        }
         Step::Bad(kind) => refuse(engine, now, kind),
     }
 }
@@ -127,6 +138,8 @@ fn refuse(engine: &mut QuoteEngine, now: i64, kind: u8) {
         8 => engine.observe(now, f64::NAN, 1.0, "outside"),
         9 => engine.on_position(now, 0.000_05, None).map(|_| ()),
         10 => engine.on_quota(now, -1.0, 5.0),
+        11 => engine.on_reference(now, "spot", f64::NAN),
+        12 => engine.on_reference(now, "", 4269.0),
         _ => engine.on_fill(now, Side::Buy, 4269.0, 0.0, None, None, None).map(|_| ()),
     };
     let error = refused.unwrap_err();
@@ -187,6 +200,9 @@ fn check(engine: &QuoteEngine, now: i64, decision: &mut Decision) {
     assert_eq!(before, engine.snapshot(), "quote changed the state");
     assert!(decision.drift_bps_per_s.is_finite() && decision.drift_variance > 0.0);
     if decision.status == QuoteStatus::Quoting {
+        let shares: f64 = decision.drift_shares.iter().map(|(_, bps)| bps).sum();
+        let (drift, size) = (decision.terms.drift, decision.drift_shares.iter().map(|(_, bps)| bps.abs()).sum::<f64>());
+        assert!((shares - drift).abs() <= 1e-9 * (1.0 + size), "shares sum to {shares}, the drift term is {drift}");
         assert!(decision.reservation_price > 0.0 && decision.target_inventory.is_finite());
         check_side(engine, decision, Side::Buy, &decision.bids);
         check_side(engine, decision, Side::Sell, &decision.asks);
@@ -198,9 +214,48 @@ fn check(engine: &QuoteEngine, now: i64, decision: &mut Decision) {
     }
 }
 
-fn engine(max_position: f64, levels: u32) -> QuoteEngine {
+fn engine(max_position: f64, levels: u32, is_calibrated: bool) -> QuoteEngine {
     let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
-    QuoteEngine::new(instrument, EngineConfig { max_position, levels, ..EngineConfig::default() }).unwrap()
+    let calibration = is_calibrated.then(|| Arc::new(calibration()));
+    let config = EngineConfig { max_position, levels, calibration, ..EngineConfig::default() };
+    QuoteEngine::new(instrument, config).unwrap()
+}
+
+/// Features of every tier, slow and fast, of the book, the tape, other markets and our own fills.
+fn calibration() -> Calibration {
+    let ids = [
+        (FeatureId::BookImbalance2, 0.0, Some(50.0)),
+        (FeatureId::FlowCount30, 30.0, Some(4.0)),
+        (FeatureId::TrendScore, 5.0, Some(1.0)),
+        (FeatureId::FillSizeBuy, 60.0, None),
+        (FeatureId::BasisChange, 600.0, None),
+        (FeatureId::Lead, 2.0, None),
+        (FeatureId::FundingZ, 600.0, Some(1.0)),
+    ];
+    let features: Vec<_> = ids
+        .into_iter()
+        .map(|(feature, noise_memory_s, mean_evidence)| CalibratedFeature {
+            feature,
+            slope: 0.3,
+            gain: 0.1,
+            noise_memory_s,
+            mean_evidence,
+        })
+        .collect();
+    let n = features.len();
+    let covariance = (0..n * n).map(|at| if at % (n + 1) == 0 { 0.09 } else { 0.03 }).collect();
+    Calibration {
+        features,
+        covariance,
+        cycle_s: 0.25,
+        own_fill: Some(CalibratedFill { slope: 0.5, gain: 0.05 }),
+        pipeline: FeatureConfig {
+            basis_market: Some("spot".into()),
+            lead_market: Some("BTC".into()),
+            ..FeatureConfig::default()
+        },
+        ..Calibration::of_drift(0.05, 0.01)
+    }
 }
 
 fn gaps() -> impl Strategy<Value = i64> {
@@ -222,8 +277,9 @@ proptest! {
         steps in prop::collection::vec((gaps(), step()), 1..120),
         max_position in prop_oneof![Just(1.0), Just(0.01), Just(100.0)],
         levels in prop_oneof![Just(1_u32), Just(6), Just(12), Just(32)],
+        is_calibrated in any::<bool>(),
     ) {
-        let mut engine = engine(max_position, levels);
+        let mut engine = engine(max_position, levels, is_calibrated);
         let mut decision = Decision::default();
         let mut now = START_NS;
         for (gap, step) in &steps {
@@ -238,8 +294,9 @@ proptest! {
     fn restored_engine_goes_on_bit_for_bit(
         steps in prop::collection::vec((gaps(), step()), 2..80),
         cut in 0_usize..80,
+        is_calibrated in any::<bool>(),
     ) {
-        let mut engine = engine(1.0, 6);
+        let mut engine = engine(1.0, 6, is_calibrated);
         let mut now = START_NS;
         let cut = cut.min(steps.len() - 1);
         for (gap, step) in &steps[..cut] {
@@ -269,7 +326,7 @@ proptest! {
     // Kills: decoding before the checksum, a version that is not read.
     #[test]
     fn damaged_snapshot_is_refused(place in any::<prop::sample::Index>(), flip in 1_u8..=255) {
-        let mut engine = engine(1.0, 6);
+        let mut engine = engine(1.0, 6, true);
         engine.on_best(0, Some((4269.0, 1.0)), Some((4269.1, 1.0))).unwrap();
         let mut bytes = engine.snapshot();
         let at = place.index(bytes.len());

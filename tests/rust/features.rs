@@ -57,7 +57,7 @@ impl Market {
                 self.pipeline.on_trade(time_ns, self.tape.last(trade.aggressor).unwrap(), change, trade.size);
             }
             MarketEvent::Context(context) => self.pipeline.on_context(time_ns, context),
-            MarketEvent::Observation { .. } => {}
+            MarketEvent::Observation { .. } | MarketEvent::Reference { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "tests may read how many cases to run, and the clock")]
 
+mod calibrated_engine;
 mod core_estimators;
 mod core_state;
 mod engine_storm;

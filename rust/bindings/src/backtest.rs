@@ -8,15 +8,16 @@ use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
 use hypermm_simulation::backtest::output::BacktestOutput;
 use hypermm_simulation::backtest::quoter::Quoter;
-use hypermm_simulation::backtest::replay::{BacktestSettings, run_with};
+use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, ReferenceColumns, run_with};
 use hypermm_simulation::venue::fill_models::{FillParameters, FillSettings};
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::access::over_rows;
 use crate::engine::{config_of, instrument_of};
 use crate::error::{guard, invalid_input as refuse_argument};
+use crate::features::{Market, market};
 use crate::input::{flag, number, seed_of, text, time_ns};
 use crate::progress::{Progress, keep, monotonic_s};
 use crate::recording::HeldColumns;
@@ -30,9 +31,10 @@ const LATENCY: &str = "integer ns each way, or a pair of them (to the venue, bac
 /// Replays a recording to the engine, or to `strategy`, at the simulated venue.
 #[pyfunction]
 #[pyo3(signature = (recording, instrument, config, *, seed=None, fill_model=None, cycle_ns=None, latency=None,
-                    strategy=None, progress=None, log_decisions=None),
+                    strategy=None, progress=None, log_decisions=None, references=None),
        text_signature = "(recording, instrument, config, *, seed=0, fill_model='paper', cycle_ns=250000000, \
-                         latency=(30000000, 30000000), strategy=None, progress=None, log_decisions=True)")]
+                         latency=(30000000, 30000000), strategy=None, progress=None, log_decisions=True, \
+                         references=None)")]
 #[expect(clippy::too_many_arguments, reason = "what a run depends on, by name")]
 pub(crate) fn backtest(
     py: Python<'_>,
@@ -46,6 +48,7 @@ pub(crate) fn backtest(
     strategy: Option<Bound<'_, PyAny>>,
     progress: Option<Bound<'_, PyAny>>,
     log_decisions: Option<&Bound<'_, PyAny>>,
+    references: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<PyBacktestResult> {
     let instrument = instrument_of(instrument)?;
     let config = config_of(config)?;
@@ -69,7 +72,10 @@ pub(crate) fn backtest(
         None => (Quoter::Engine, None),
     };
     let held = HeldColumns::of(recording)?;
-    let columns = held.columns();
+    let markets = markets_of(references)?;
+    let others: Vec<_> =
+        markets.iter().map(|(name, (time_ns, price))| ReferenceColumns { name, time_ns, price }).collect();
+    let columns = RecordingColumns { references: &others, ..held.columns() };
     let mut progress = Progress::new(progress, columns.len() as u64)?;
     let begun_s = monotonic_s(py)?;
     let output: BacktestOutput = match object {
@@ -94,7 +100,7 @@ pub(crate) fn backtest(
 /// The run of a strategy of ours; it calls back into Python only to tell how far it is.
 fn run_ours(
     quoter: Quoter,
-    columns: &hypermm_simulation::market::recording::RecordingColumns<'_>,
+    columns: &RecordingColumns<'_>,
     instrument: &Instrument,
     config: EngineConfig,
     settings: &BacktestSettings,
@@ -109,6 +115,22 @@ fn run_ours(
         Some(error) => Err(Ended::Raised(error)),
         None => output,
     })
+}
+
+/// Other markets by name: each a pair (times, prices).
+fn markets_of<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<(String, Market<'py>)>> {
+    let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(Vec::new()) };
+    let Ok(by_name) = given.cast::<PyDict>() else {
+        return Err(refuse_argument("references", given, "a dictionary of pairs (times in ns, prices)", ""));
+    };
+    let mut markets = Vec::new();
+    for (name, pair) in by_name.iter() {
+        let name = text("references", &name)?;
+        if let Some(columns) = market(&name, Some(&pair))? {
+            markets.push((name, columns));
+        }
+    }
+    Ok(markets)
 }
 
 /// A name, a pair (touch_probability, queue_factor) or a pair ("power", exponent).

@@ -101,7 +101,8 @@ impl PyDecision {
         self.inner.position
     }
 
-    /// Every additive term of the prices of one level, bps of mid, and the price they sum to.
+    /// Every additive term of the prices of one level, bps of mid, and the price they sum to; under "drift", what each source of the
+    /// drift gave to its term.
     #[pyo3(signature = (level=None), text_signature = "($self, level=0)")]
     fn explain<'py>(&self, py: Python<'py>, level: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyDict>> {
         const EXPECTED: &str = "a level from 0 to 31";
@@ -126,6 +127,13 @@ impl PyDecision {
             }
             sides.set_item(name, terms)?;
         }
+        let shares = PyDict::new(py);
+        if !sides.values().iter().all(|side| side.len().is_ok_and(|terms| terms == 0)) {
+            for (source, bps) in self.inner.drift_shares.iter() {
+                shares.set_item(source, bps)?;
+            }
+        }
+        sides.set_item("drift", shares)?;
         Ok(sides)
     }
 

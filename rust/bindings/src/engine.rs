@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
+use hypermm_core::features::FEATURES;
 use hypermm_core::pricing::decision::Decision;
 use hypermm_core::state::own_orders::OwnOrder;
 use pyo3::prelude::*;
@@ -15,7 +16,8 @@ use crate::decision::PyDecision;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::estimators::drift::innovations_by_source;
 use crate::input::{
-    Given, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, time_ns, times,
+    Given, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns,
+    times,
 };
 use crate::instrument::PyInstrument;
 use crate::types::{order_status, order_status_member, side, side_member};
@@ -241,6 +243,31 @@ impl PyQuoteEngine {
         let name = name.text_or("name", "external")?;
         let engine = &mut lock(slf)?.engine;
         guard(|| engine.observe(now, drift, variance, &name))
+    }
+
+    /// Takes in a price of another market, by the name the calibration knows it under.
+    fn on_reference(
+        slf: &Engine<'_>,
+        time_ns: &Bound<'_, PyAny>,
+        name: &Bound<'_, PyAny>,
+        price: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let name = text("name", name)?;
+        let price = number("price", price)?;
+        let engine = &mut lock(slf)?.engine;
+        guard(|| engine.on_reference(now, &name, price))
+    }
+
+    /// Every feature by name as of `time_ns`, None where it has no value; empty where none runs.
+    fn features<'py>(slf: &Engine<'py>, time_ns: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let now = self::time_ns("time_ns", time_ns)?;
+        let values = PyDict::new(slf.py());
+        let this = read(slf)?;
+        for (row, reading) in FEATURES.iter().zip(guard(|| Ok(this.engine.features(now)))?.into_iter().flatten()) {
+            values.set_item(row.name, reading.value())?;
+        }
+        Ok(values)
     }
 
     /// Changes the configuration between quotes; keeps all that was learned.

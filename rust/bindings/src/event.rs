@@ -20,6 +20,7 @@ enum Owned {
     Trade(Trade),
     Context(Context),
     Observation { drift_bps_per_s: f64, variance: f64, name: String },
+    Reference { name: String, price: f64 },
     Account(AccountEvent),
 }
 
@@ -43,6 +44,7 @@ impl PyEvent {
             MarketEvent::Observation { drift_bps_per_s, variance, name } => {
                 Owned::Observation { drift_bps_per_s, variance, name: name.to_owned() }
             }
+            MarketEvent::Reference { name, price } => Owned::Reference { name: name.to_owned(), price },
         };
         Self { time_ns, event, facts: PyOnceLock::new() }
     }
@@ -92,6 +94,10 @@ impl PyEvent {
                 fields.set_item("variance", variance)?;
                 fields.set_item("name", name)?;
             }
+            Owned::Reference { name, price } => {
+                fields.set_item("name", name)?;
+                fields.set_item("price", price)?;
+            }
             Owned::Account(event) => account_fields(py, event, &fields)?,
         }
         Ok(fields)
@@ -100,7 +106,7 @@ impl PyEvent {
 
 #[pymethods]
 impl PyEvent {
-    /// "book", "best", "trade", "context", "observation", "order", "fill", "position" or "quota".
+    /// "book", "best", "trade", "context", "observation", "reference", "order", "fill", "position" or "quota".
     #[getter]
     fn kind(&self) -> &'static str {
         match &self.event {
@@ -109,6 +115,7 @@ impl PyEvent {
             Owned::Trade(_) => "trade",
             Owned::Context(_) => "context",
             Owned::Observation { .. } => "observation",
+            Owned::Reference { .. } => "reference",
             Owned::Account(AccountEvent::Order { .. }) => "order",
             Owned::Account(AccountEvent::Fill { .. }) => "fill",
             Owned::Account(AccountEvent::Position { .. }) => "position",
@@ -151,6 +158,7 @@ impl PyEvent {
             Owned::Observation { drift_bps_per_s, variance, name } => {
                 engine.observe(now, *drift_bps_per_s, *variance, name)
             }
+            Owned::Reference { name, price } => engine.on_reference(now, name, *price),
             Owned::Account(event) => hypermm_simulation::backtest::strategy::Strategy::on_account(engine, now, event),
         })
     }

@@ -164,9 +164,9 @@ impl PyFeatureMatrix {
 }
 
 /// Another market's prices: a pair (times, prices).
-type Market<'py> = (Column<'py, i64>, Column<'py, f64>);
+pub(crate) type Market<'py> = (Column<'py, i64>, Column<'py, f64>);
 
-fn market<'py>(field: &str, given: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Market<'py>>> {
+pub(crate) fn market<'py>(field: &str, given: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Market<'py>>> {
     let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(None) };
     match given.cast::<PyTuple>() {
         Ok(pair) if pair.len() == 2 => Ok(Some((

@@ -136,6 +136,7 @@ impl<'py> HeldColumns<'py> {
                 next_settlement_ns: settlement,
                 open_interest: &self.context[4],
             },
+            references: &[],
         }
     }
 }

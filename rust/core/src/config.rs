@@ -301,6 +301,9 @@ engine_config! {
     book_stale_s: f64 = 5.0, "s", 0.05 => 3600.0,
         "Age at which a book is not quoted on.",
         "quotes on old prices", "stops quoting between updates";
+    watch_features: bool = false, "1", 0.0 => 1.0,
+        "Runs the features without a calibration too: they can be read, and say nothing to the filter.",
+        "features cost time that nothing uses", "features cannot be read before a calibration";
     terminal_penalty: bool = false, "1", 0.0 => 1.0,
         "Adds the cost of unwinding before the next settlement to the inventory penalty.",
         "unwinds early", "carries inventory into settlement";
@@ -369,6 +372,28 @@ impl EngineConfig {
     pub fn clip_at(&self, instrument: &Instrument, mid: f64) -> f64 {
         let minimum = CLIP_OVER_MINIMUM * instrument.min_notional() / mid;
         self.clip.unwrap_or_else(|| (self.max_position / CLIPS_TO_CAP).max(minimum).min(self.max_position))
+    }
+
+    /// ν of σ_eff: the calibration's, where it was fitted.
+    #[must_use]
+    pub fn volatility_ratio_exponent_in_force(&self) -> f64 {
+        self.fitted(|it| it.volatility_ratio_exponent).unwrap_or(self.volatility_ratio_exponent)
+    }
+
+    /// c_I of σ_eff: the calibration's, where it was fitted.
+    #[must_use]
+    pub fn informed_volatility_in_force(&self) -> f64 {
+        self.fitted(|it| it.informed_volatility).unwrap_or(self.informed_volatility)
+    }
+
+    /// κ_tail of adverse selection: the calibration's, where it was fitted.
+    #[must_use]
+    pub fn tail_factor_in_force(&self) -> f64 {
+        self.fitted(|it| it.tail_factor).unwrap_or(self.tail_factor)
+    }
+
+    fn fitted(&self, number: impl FnOnce(&Calibration) -> Option<f64>) -> Option<f64> {
+        self.calibration.as_deref().and_then(number)
     }
 
     /// Checks every field and what must hold between them.

@@ -39,6 +39,13 @@ pub enum MarketEvent<'a> {
         /// Source under which innovation statistics are kept.
         name: &'a str,
     },
+    /// A price of another market: spot, an oracle, one that leads.
+    Reference {
+        /// Name the calibration knows the market under.
+        name: &'a str,
+        /// Its price, quote currency.
+        price: f64,
+    },
 }
 
 /// One print.

@@ -67,6 +67,7 @@ impl QuoteEngine {
             decision.reservation_price = 0.0;
             decision.target_inventory = 0.0;
             decision.terms = Terms::default();
+            decision.drift_shares.clear();
             return Ok(None);
         };
         let prepared = self.memo.get_or_make(|| {
@@ -78,6 +79,8 @@ impl QuoteEngine {
         decision.mid_price = mid;
         let drift = decision.drift_bps_per_s;
         let risk = self.price(time_ns, clip, prepared, drift, decision.drift_variance, &mut decision.terms);
+        let per_drift = drift_shift(1.0, prepared.estimates.mean_reversion_per_s, prepared.drift_horizon_s);
+        decision.drift_shares.take(self.model.drift(), time_ns, per_drift);
         let terms = &decision.terms;
         decision.reservation_price = mid * (1.0 + (terms.reservation_bps() + terms.domain_clamp) / BPS);
         decision.target_inventory =

@@ -5,11 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_input, require_finite, require_positive, time_order};
+use crate::feature_table::FeatureId;
 use crate::online::lanes::exp;
 use crate::types::{TimestampNs, seconds_between};
 
 /// Most sources statistics are kept for.
 pub const MAX_SOURCES: usize = 256;
+// Below it shares would lose what they are precise to.
+const SMALLEST_SHARE_SCALE: f64 = 1e-6;
 /// Longest name of a source.
 pub const MAX_NAME_BYTES: usize = 256;
 
@@ -52,11 +55,24 @@ pub struct Innovations {
     sum: f64,
     squares: f64,
     log_variances: LogProduct,
+    // What it has given to the posterior mean, before the scale all shares have in common.
+    share: f64,
+    // It enters as part of a fused observation, which counts in the likelihood.
+    feature: Option<FeatureId>,
 }
 
 impl Innovations {
-    fn new(name: &str) -> Self {
-        Self { name: name.into(), count: 0, sum: 0.0, squares: 0.0, log_variances: LogProduct::default() }
+    fn new(name: &str, feature: Option<FeatureId>) -> Self {
+        let log_variances = LogProduct::default();
+        Self { name: name.into(), count: 0, sum: 0.0, squares: 0.0, log_variances, share: 0.0, feature }
+    }
+
+    #[inline]
+    fn count_in(&mut self, innovation: f64, total: f64) {
+        self.count += 1;
+        self.sum += innovation;
+        self.squares += innovation * innovation / total;
+        self.log_variances.multiply(total);
     }
 
     /// Observations taken.
@@ -86,7 +102,7 @@ impl Innovations {
 }
 
 /// Index of a source in the filter's statistics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceIndex(usize);
 
 impl SourceIndex {
@@ -115,6 +131,21 @@ pub struct DriftFilter {
     variance: f64,
     time_ns: Option<TimestampNs>,
     sources: Vec<Innovations>,
+    // What every share is to be multiplied by: one number to move when time or another source takes from all of them.
+    share_scale: f64,
+}
+
+/// One feature within a fused observation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FusedPart {
+    /// Its place among the values that were fused.
+    pub place: usize,
+    /// Its whitened observation z′, bps/s.
+    pub drift: f64,
+    /// The variance of its noise, (bps/s)².
+    pub noise: f64,
+    /// Its weight w in the fused observation; all of them sum to 1.
+    pub weight: f64,
 }
 
 impl DriftFilter {
@@ -134,6 +165,7 @@ impl DriftFilter {
             variance,
             time_ns: None,
             sources: Vec::new(),
+            share_scale: 1.0,
         })
     }
 
@@ -143,6 +175,7 @@ impl DriftFilter {
         self.variance = self.stationary_variance;
         self.time_ns = None;
         self.sources.clear();
+        self.share_scale = 1.0;
     }
 
     /// μ̂, bps/s.
@@ -184,7 +217,7 @@ impl DriftFilter {
     /// Sum of the sources' log-likelihoods.
     #[must_use]
     pub fn log_likelihood(&self) -> f64 {
-        self.sources.iter().map(Innovations::log_likelihood).sum()
+        self.sources.iter().filter(|source| source.feature.is_none()).map(Innovations::log_likelihood).sum()
     }
 
     /// Changes κ_μ from the present on.
@@ -231,8 +264,48 @@ impl DriftFilter {
 
     #[inline]
     pub(crate) fn step(&mut self, now_ns: TimestampNs) {
-        (self.mean, self.variance) = self.at(now_ns);
+        if let Some(last) = self.time_ns
+            && now_ns > last
+        {
+            let phi = exp(-self.mean_reversion_per_s * seconds_between(last, now_ns));
+            let square = phi * phi;
+            self.mean *= phi;
+            self.variance = square * self.variance + self.stationary_variance * (1.0 - square);
+            self.fade_shares(phi);
+        }
         self.time_ns = Some(now_ns);
+    }
+
+    /// Every share keeps this much of itself.
+    #[inline]
+    fn fade_shares(&mut self, kept: f64) {
+        self.share_scale *= kept;
+        if !(self.share_scale > SMALLEST_SHARE_SCALE) {
+            self.settle_shares();
+        }
+    }
+
+    #[cold]
+    fn settle_shares(&mut self) {
+        for source in &mut self.sources {
+            source.share *= self.share_scale;
+        }
+        self.share_scale = 1.0;
+    }
+
+    /// How much of μ̂ as of `now_ns` came from each source, bps/s, in the order of [`DriftFilter::innovations`]: they sum to it.
+    pub fn shares(&self, now_ns: TimestampNs) -> impl Iterator<Item = (Option<FeatureId>, f64)> + '_ {
+        let kept = self.share_scale * self.decay(now_ns);
+        self.sources.iter().map(move |source| (source.feature, source.share * kept))
+    }
+
+    /// φ since the last step.
+    #[inline]
+    fn decay(&self, now_ns: TimestampNs) -> f64 {
+        match self.time_ns {
+            Some(last) if now_ns > last => exp(-self.mean_reversion_per_s * seconds_between(last, now_ns)),
+            _ => 1.0,
+        }
     }
 
     /// Refuses no name, and one that would make one source too many; statistics are kept for [`MAX_SOURCES`].
@@ -262,8 +335,15 @@ impl DriftFilter {
         if let Some(place) = self.sources.iter().position(|source| &*source.name == name) {
             return SourceIndex(place);
         }
-        self.sources.push(Innovations::new(name));
+        self.sources.push(Innovations::new(name, None));
         SourceIndex(self.sources.len() - 1)
+    }
+
+    /// [`DriftFilter::source`] of a feature, which enters as part of a fused observation.
+    pub(crate) fn feature_source(&mut self, feature: FeatureId) -> SourceIndex {
+        let index = self.source(feature.row().name);
+        self.sources[index.0].feature = Some(feature);
+        index
     }
 
     /// Steps to `now_ns` and takes in z = μ + noise of variance R: K = P/(P + R), μ̂ += K(z − μ̂), P ← PR/(P + R).
@@ -299,25 +379,58 @@ impl DriftFilter {
     /// Takes in a checked observation at the present time.
     #[inline]
     pub(crate) fn update(&mut self, drift: f64, noise: f64, source: SourceIndex) {
+        let gain = self.take_in(drift, noise, source);
+        if let Some(source) = self.sources.get_mut(source.0) {
+            source.share += gain * drift / self.share_scale;
+        }
+    }
+
+    /// Takes in a fused observation at the present time; `sources[part.place]` are told what each feature gave to it.
+    pub(crate) fn update_fused(
+        &mut self,
+        parts: &[FusedPart],
+        noise: f64,
+        fused: SourceIndex,
+        sources: &[SourceIndex],
+    ) {
+        let drift: f64 = parts.iter().map(|part| part.weight * part.drift).sum();
+        let (mean, variance) = (self.mean, self.variance);
+        let gain = self.take_in(drift, noise, fused);
+        let share_gain = gain / self.share_scale;
+        for part in parts {
+            let source = sources.get(part.place).and_then(|index| self.sources.get_mut(index.0));
+            if let Some(source) = source {
+                source.share += share_gain * part.weight * part.drift;
+                source.count_in(part.drift - mean, variance + part.noise);
+            }
+        }
+    }
+
+    /// The Kalman update; returns its gain. Shares fade, what the observation gave is not yet anyone's.
+    #[inline]
+    fn take_in(&mut self, drift: f64, noise: f64, source: SourceIndex) -> f64 {
         let total = self.variance + noise;
         let innovation = drift - self.mean;
         let gain = self.variance / total;
         self.mean += gain * innovation;
         self.variance = gain * noise;
+        self.fade_shares(noise / total);
         if let Some(statistics) = self.sources.get_mut(source.0) {
-            statistics.count += 1;
-            statistics.sum += innovation;
-            statistics.squares += innovation * innovation / total;
-            statistics.log_variances.multiply(total);
+            statistics.count_in(innovation, total);
         }
+        gain
     }
 
     /// Replaces an observation taken at the present time by another of the same noise: μ̂ += P(z₂ − z₁)/R.
     ///
     /// Exact while no time has passed, because precision-weighted observations add.
     #[inline]
-    pub(crate) fn revise(&mut self, before: f64, after: f64, noise: f64) {
-        self.mean += self.variance * (after - before) / noise;
+    pub(crate) fn revise(&mut self, before: f64, after: f64, noise: f64, source: SourceIndex) {
+        let change = self.variance * (after - before) / noise;
+        self.mean += change;
+        if let Some(source) = self.sources.get_mut(source.0) {
+            source.share += change / self.share_scale;
+        }
     }
 
     /// μ̂·T(h), bps: expected displacement over a fixed horizon.

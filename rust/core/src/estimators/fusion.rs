@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::DriftFilter;
+use super::drift::{DriftFilter, FusedPart};
 use crate::error::{Result, invalid_input, time_order};
+use crate::online::cholesky;
 use crate::online::lanes::{exp, smaller};
 use crate::types::{TimestampNs, seconds_between};
 
@@ -90,6 +91,35 @@ impl FeatureFusion {
         covariance: &[f64],
         memory_s: &[f64],
     ) -> Result<Option<(f64, f64)>> {
+        Self::check(filter, now_ns, values, covariance, memory_s)?;
+        self.check_count(values.len())?;
+        let mut fused = Fused::default();
+        let input = FusionInput { values, covariance, memory_s, noise_factors: &[] };
+        if !self.fuse_checked(filter, now_ns, &input, &mut fused) {
+            return Err(invalid_input("covariance", "(matrix)", "a positive definite matrix", "floor its eigenvalues"));
+        }
+        Ok((!fused.parts().is_empty()).then(|| (fused.drift(), fused.noise)))
+    }
+
+    fn check_count(&self, n: usize) -> Result<()> {
+        if !self.last.is_empty() && self.last.len() != n {
+            return Err(invalid_input(
+                "values",
+                format!("{n} values"),
+                format!("{} values as before", self.last.len()),
+                "a missing feature is NaN, not left out",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check(
+        filter: &DriftFilter,
+        now_ns: TimestampNs,
+        values: &[f64],
+        covariance: &[f64],
+        memory_s: &[f64],
+    ) -> Result<()> {
         let n = values.len();
         if n == 0 || n > MAX_FEATURES {
             return Err(invalid_input("values", format!("{n} values"), format!("1 to {MAX_FEATURES} values"), ""));
@@ -110,14 +140,6 @@ impl FeatureFusion {
                 "",
             ));
         }
-        if !self.last.is_empty() && self.last.len() != n {
-            return Err(invalid_input(
-                "values",
-                format!("{n} values"),
-                format!("{} values as before", self.last.len()),
-                "a missing feature is NaN, not left out",
-            ));
-        }
         if let Some(value) = values.iter().find(|value| value.is_infinite() || value.abs() > 1e9) {
             return Err(invalid_input("values", value, "finite numbers, NaN for a missing one", ""));
         }
@@ -133,98 +155,154 @@ impl FeatureFusion {
             return Err(time_order("time_ns", now_ns, format!("{last} or later"), ""));
         }
 
-        let kappa = filter.mean_reversion_per_s();
+        Ok(())
+    }
+
+    /// [`FeatureFusion::fuse`] of checked input into `fused`; false, with nothing changed, where C′ is not positive definite.
+    pub(crate) fn fuse_checked(
+        &mut self,
+        filter: &DriftFilter,
+        now_ns: TimestampNs,
+        input: &FusionInput<'_>,
+        fused: &mut Fused,
+    ) -> bool {
+        let n = input.values.len();
         let stationary = filter.stationary_variance();
-        let mut rows = [0_usize; MAX_FEATURES];
+        let kappa = filter.mean_reversion_per_s();
+        let mut sights = [Sight::default(); MAX_FEATURES];
         let mut m = 0;
-        let mut rho = [0.0; MAX_FEATURES];
-        let mut phi = [1.0; MAX_FEATURES];
-        let mut elapsed = [0.0; MAX_FEATURES];
-        let mut memory = [0.0; MAX_FEATURES];
-        let mut z = [0.0; MAX_FEATURES];
-        for (i, &value) in values.iter().enumerate() {
-            if value.is_nan() {
-                continue;
-            }
-            let before = self.last.get(i).copied().flatten();
-            let (mut carried_share, mut decay, mut dt, mut last) = (0.0, 1.0, 0.0, 0.0);
-            if let Some((last_ns, last_value)) = before {
-                dt = seconds_between(last_ns, now_ns);
-                carried_share = carried(memory_s[i], dt);
-                decay = exp(-kappa * dt);
-                last = last_value;
-            }
-            rows[m] = i;
-            memory[m] = memory_s[i];
-            rho[m] = carried_share;
-            phi[m] = decay;
-            elapsed[m] = if carried_share > 0.0 { dt } else { f64::INFINITY };
-            z[m] = (value - carried_share * last) / (1.0 - carried_share * decay);
+        for (place, &value) in input.values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            let before = self.last.get(place).copied().flatten();
+            sights[m] = Sight::new(place, value, before, now_ns, input.memory_s[place], kappa);
             m += 1;
         }
+        fused.len = m;
         if m == 0 {
-            return Ok(None);
+            return true;
         }
-        let mut matrix = [[0.0; MAX_FEATURES]; MAX_FEATURES];
-        for a in 0..m {
-            for b in 0..=a {
-                let c = 0.5 * (covariance[rows[a] * n + rows[b]] + covariance[rows[b] * n + rows[a]]);
-                // Noises i and j share what the younger sight does not take out: with C(1 − ρ_iρ_j) of unequal gaps the matrix need
-                // not be positive definite.
-                let gap = smaller(elapsed[a], elapsed[b]);
-                let fresh = 1.0 - correlation(memory[a], gap) * correlation(memory[b], gap);
-                let share = rho[a] * rho[b];
-                let common =
-                    if share > 0.0 { exp(-kappa * (elapsed[a] - elapsed[b]).abs()) - phi[a] * phi[b] } else { 0.0 };
-                matrix[a][b] =
-                    (c * fresh + share * stationary * common) / ((1.0 - rho[a] * phi[a]) * (1.0 - rho[b] * phi[b]));
+        let sights = &sights[..m];
+        let mut matrix = [0.0; MAX_FEATURES * MAX_FEATURES];
+        let matrix = &mut matrix[..m * m];
+        for (row, a) in sights.iter().enumerate() {
+            for (column, b) in sights[..=row].iter().enumerate() {
+                let (upper, lower) = (input.covariance[a.place * n + b.place], input.covariance[b.place * n + a.place]);
+                let error = 0.5 * (upper + lower) * (input.noise_factor(a.place) * input.noise_factor(b.place)).sqrt();
+                matrix[row * m + column] = whitened_covariance(a, b, error, stationary, kappa);
             }
         }
-        let Some((fused, noise)) = generalized_least_squares(&mut matrix, &z, m) else {
-            return Err(invalid_input("covariance", "(matrix)", "a positive definite matrix", "floor its eigenvalues"));
-        };
+        for (part, (row, sight)) in fused.parts.iter_mut().zip(sights.iter().enumerate()) {
+            *part = FusedPart { place: sight.place, drift: sight.drift, noise: matrix[row * m + row], weight: 0.0 };
+        }
+        if !cholesky::factor(matrix, m) {
+            return false;
+        }
+        let mut ones = [1.0; MAX_FEATURES];
+        let ones = &mut ones[..m];
+        cholesky::solve_lower(matrix, m, ones);
+        let precision: f64 = ones.iter().map(|one| one * one).sum();
+        if !(precision > 0.0 && precision.is_finite()) {
+            return false;
+        }
+        cholesky::solve_upper(matrix, m, ones);
+        fused.noise = 1.0 / precision;
+        for (part, weight) in fused.parts.iter_mut().zip(ones.iter()) {
+            part.weight = weight / precision;
+        }
         self.last.resize(n, None);
-        for (slot, &value) in self.last.iter_mut().zip(values) {
+        for (slot, &value) in self.last.iter_mut().zip(input.values) {
             if !value.is_nan() {
                 *slot = Some((now_ns, value));
             }
         }
-        Ok(Some((fused, noise)))
+        true
     }
 }
 
-/// (1ᵀM⁻¹z/(1ᵀM⁻¹1), 1/(1ᵀM⁻¹1)) by Cholesky of the lower triangle; `None` when M is not positive definite.
-fn generalized_least_squares(
-    matrix: &mut [[f64; MAX_FEATURES]; MAX_FEATURES],
-    z: &[f64; MAX_FEATURES],
-    m: usize,
-) -> Option<(f64, f64)> {
-    for a in 0..m {
-        for b in 0..=a {
-            let known: f64 = matrix[a][..b].iter().zip(&matrix[b][..b]).map(|(left, right)| left * right).sum();
-            let sum = matrix[a][b] - known;
-            if a == b {
-                if !(sum > 0.0) {
-                    return None;
-                }
-                matrix[a][a] = sum.sqrt();
-            } else {
-                matrix[a][b] = sum / matrix[b][b];
-            }
-        }
+/// What one cycle's features say, in columns of one length n; `covariance` is n×n.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FusionInput<'a> {
+    /// Drift readings, bps/s, NaN = missing.
+    pub(crate) values: &'a [f64],
+    /// C, row by row, (bps/s)².
+    pub(crate) covariance: &'a [f64],
+    /// τ_e, s.
+    pub(crate) memory_s: &'a [f64],
+    /// g of each: C_ij is taken times √(g_i·g_j); empty is 1.
+    pub(crate) noise_factors: &'a [f64],
+}
+
+impl FusionInput<'_> {
+    #[inline]
+    fn noise_factor(&self, place: usize) -> f64 {
+        self.noise_factors.get(place).copied().unwrap_or(1.0)
     }
-    let mut ones = [0.0; MAX_FEATURES];
-    let mut readings = [0.0; MAX_FEATURES];
-    for a in 0..m {
-        let (mut one, mut reading) = (1.0, z[a]);
-        for b in 0..a {
-            one -= matrix[a][b] * ones[b];
-            reading -= matrix[a][b] * readings[b];
-        }
-        ones[a] = one / matrix[a][a];
-        readings[a] = reading / matrix[a][a];
+}
+
+/// One fused observation and what it was made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fused {
+    parts: [FusedPart; MAX_FEATURES],
+    len: usize,
+    /// R̄, (bps/s)².
+    pub(crate) noise: f64,
+}
+
+impl Fused {
+    /// The features that had a value.
+    pub(crate) fn parts(&self) -> &[FusedPart] {
+        &self.parts[..self.len]
     }
-    let precision: f64 = ones[..m].iter().map(|one| one * one).sum();
-    let weighted: f64 = ones[..m].iter().zip(&readings[..m]).map(|(one, reading)| one * reading).sum();
-    (precision > 0.0 && precision.is_finite()).then(|| (weighted / precision, 1.0 / precision))
+
+    /// z̄, bps/s.
+    pub(crate) fn drift(&self) -> f64 {
+        self.parts().iter().map(|part| part.weight * part.drift).sum()
+    }
+}
+
+/// A feature's reading beside its last one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sight {
+    place: usize,
+    /// z′, bps/s.
+    drift: f64,
+    memory_s: f64,
+    /// ρ and φ since the last sight.
+    carried: f64,
+    decay: f64,
+    /// Since the last sight, s; endless where nothing carries over.
+    elapsed_s: f64,
+}
+
+impl Sight {
+    #[inline]
+    fn new(
+        place: usize,
+        value: f64,
+        before: Option<(TimestampNs, f64)>,
+        now_ns: TimestampNs,
+        memory_s: f64,
+        kappa: f64,
+    ) -> Self {
+        let Some((last_ns, last)) = before else {
+            return Self { place, drift: value, memory_s, carried: 0.0, decay: 1.0, elapsed_s: f64::INFINITY };
+        };
+        let elapsed_s = seconds_between(last_ns, now_ns);
+        let share = carried(memory_s, elapsed_s);
+        let decay = exp(-kappa * elapsed_s);
+        let drift = (value - share * last) / (1.0 - share * decay);
+        let elapsed_s = if share > 0.0 { elapsed_s } else { f64::INFINITY };
+        Self { place, drift, memory_s, carried: share, decay, elapsed_s }
+    }
+}
+
+/// C′_ij of two sights whose errors have covariance C_ij.
+#[inline]
+fn whitened_covariance(a: &Sight, b: &Sight, error: f64, stationary: f64, kappa: f64) -> f64 {
+    // Noises i and j share what the younger sight does not take out: with C(1 − ρ_iρ_j) of unequal gaps the matrix need
+    // not be positive definite.
+    let gap = smaller(a.elapsed_s, b.elapsed_s);
+    let fresh = 1.0 - correlation(a.memory_s, gap) * correlation(b.memory_s, gap);
+    let share = a.carried * b.carried;
+    let common = if share > 0.0 { exp(-kappa * (a.elapsed_s - b.elapsed_s).abs()) - a.decay * b.decay } else { 0.0 };
+    (error * fresh + share * stationary * common) / ((1.0 - a.carried * a.decay) * (1.0 - b.carried * b.decay))
 }

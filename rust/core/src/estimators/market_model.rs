@@ -1,26 +1,29 @@
 //! Everything learned from the market, in one place: fed by events and whole seconds, read by pricing.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::adverse_selection::LearnedAdverseSelection;
 use super::depth_decay::DepthDecay;
 use super::drift::{DriftFilter, SourceIndex};
+use super::drift_scale::{DriftScale, SCALE_HORIZON_S};
+use super::feature_cycle::FeatureCycle;
 use super::flow::DirectionalFlow;
 use super::reach::{ReachTracker, belongs_to};
-use super::source::{SlowSource, from_gain, reliability};
+use super::source::{CLIP, SlowSource, from_gain, reliability};
+use crate::calibration::Calibration;
 use crate::config::EngineConfig;
 use crate::error::{Result, invalid_input};
 use crate::event::Context;
 use crate::features::flow::FLOW_WINDOWS_S;
 use crate::features::funding::FundingForecast;
+use crate::features::pipeline::FeaturePipeline;
 use crate::features::trend::{Trend, TrendReading};
 use crate::features::volatility::Volatility;
 use crate::online::decayed::DecayedPair;
 use crate::online::lanes::larger;
 use crate::online::median::RollingMedian;
 use crate::online::second_grid::SecondGrid;
+use crate::state::book::Book;
 use crate::state::tape::{AggressorEvent, TapeChange};
 use crate::types::{BPS, Side, TimestampNs, seconds_between};
 
@@ -36,60 +39,12 @@ const EVENT_SIZE_S: f64 = 300.0;
 // Fills this close together on one side are one aggressor's work.
 const ONE_AGGRESSOR_NS: i64 = 100_000_000;
 const MIN_GAIN: f64 = 1e-9;
-const SCALE_HORIZON_S: usize = 10;
-const SCALE_HOUR_KEEP: f64 = 0.999_722_260_8;
-const SCALE_PRIOR_WINDOWS: f64 = 30.0;
 
 const PRICE: SourceIndex = SourceIndex::from_place(0);
 const FILL: SourceIndex = SourceIndex::from_place(1);
 const FLOW: SourceIndex = SourceIndex::from_place(2);
 const FUNDING: SourceIndex = SourceIndex::from_place(3);
 const SOURCE_NAMES: [&str; 4] = ["price", "fill", "flow", "funding"];
-
-/// Online scale of P∞: each minute × clip(b, 0.98, 1.02), b the shrunk slope of realized 10 s displacement on μ̂T(10 s) over an
-/// hour, within [⅓, 3].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct DriftScale {
-    value: f64,
-    forecasts: VecDeque<f64>,
-    product: f64,
-    square: f64,
-    weight: f64,
-    seconds: u32,
-}
-
-impl Default for DriftScale {
-    fn default() -> Self {
-        Self { value: 1.0, forecasts: VecDeque::new(), product: 0.0, square: 0.0, weight: 0.0, seconds: 0 }
-    }
-}
-
-impl DriftScale {
-    fn update(&mut self, realized_bps: Option<f64>, forecast_bps: f64) {
-        if self.forecasts.len() == SCALE_HORIZON_S
-            && let (Some(before), Some(realized)) = (self.forecasts.pop_front(), realized_bps)
-        {
-            self.product = self.product * SCALE_HOUR_KEEP + before * realized;
-            self.square = self.square * SCALE_HOUR_KEEP + before * before;
-            self.weight = self.weight * SCALE_HOUR_KEEP + 1.0;
-        }
-        self.forecasts.push_back(forecast_bps);
-        self.seconds += 1;
-        if self.seconds == 60 {
-            self.seconds = 0;
-            self.value = (self.value * self.slope().clamp(0.98, 1.02)).clamp(1.0 / 3.0, 3.0);
-        }
-    }
-
-    /// Slope shrunk towards 1 with the weight of 30 independent windows.
-    fn slope(&self) -> f64 {
-        if self.square <= 0.0 {
-            return 1.0;
-        }
-        let windows = self.weight / SCALE_HORIZON_S as f64;
-        (self.product / self.square * windows + SCALE_PRIOR_WINDOWS) / (windows + SCALE_PRIOR_WINDOWS)
-    }
-}
 
 /// An own fill that has entered the filter and may yet be replaced by a deeper one of the same aggressor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,9 +114,40 @@ pub struct MarketModel {
     /// The last fill of each side: those of one aggressor are one sample.
     last_fill_ns: [Option<TimestampNs>; 2],
     drift_deviation_ratio: f64,
+    /// P∞ of the calibration, (bps/s)².
+    calibrated_variance: Option<f64>,
     volatility_ratio_exponent: f64,
     informed_volatility: f64,
     gains: [f64; 3],
+    own_fills: OwnFills,
+    features: Option<Box<FeatureCycle>>,
+}
+
+/// How an own fill becomes an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum OwnFills {
+    /// By K₀ of the config.
+    ByGain(f64),
+    /// As calibrated: z = slope·s, with this noise.
+    Fitted { slope: f64, noise: f64 },
+}
+
+impl OwnFills {
+    fn new(config: &EngineConfig) -> Self {
+        match config.calibration.as_ref().and_then(|it| it.own_fill.map(|fill| (it, fill))) {
+            Some((_, fill)) if fill.gain < MIN_GAIN => Self::ByGain(0.0),
+            Some((calibration, fill)) => Self::Fitted { slope: fill.slope, noise: calibration.noise(fill.gain) },
+            None => Self::ByGain(gains(config)[0]),
+        }
+    }
+
+    /// (z, R) of a standardized fill; `None` where fills are silent.
+    fn observation(self, standardized: f64, stationary_variance: f64) -> Option<(f64, f64)> {
+        match self {
+            Self::ByGain(gain) => (gain > 0.0).then(|| from_gain(standardized, gain, stationary_variance)),
+            Self::Fitted { slope, noise } => Some((slope * standardized.clamp(-CLIP, CLIP), noise)),
+        }
+    }
 }
 
 impl MarketModel {
@@ -170,13 +156,16 @@ impl MarketModel {
     /// # Errors
     /// A config whose drift parameters are out of domain.
     pub fn new(config: &EngineConfig, funding_interval_s: f64) -> Result<Self> {
-        let mut drift =
-            DriftFilter::new(config.drift_mean_reversion_per_s, config.drift_deviation_ratio * config.volatility)?;
+        let calibration = config.calibration.as_deref();
+        let deviation =
+            calibration.map_or(config.drift_deviation_ratio * config.volatility, |it| it.stationary_variance.sqrt());
+        let mut drift = DriftFilter::new(mean_reversion(config), deviation)?;
         for name in SOURCE_NAMES {
             drift.source(name);
         }
         let decay = || DepthDecay::new(config.depth_decay, config.arrival_rate, config.depth_decay_half_life_s);
         let size = || DecayedPair::new(EVENT_SIZE_S);
+        let features = FeatureCycle::wanted(config, funding_interval_s, &mut drift)?;
         Ok(Self {
             drift,
             flow: DirectionalFlow::new(config.arrival_rate, &FLOW_WINDOWS_S),
@@ -200,25 +189,80 @@ impl MarketModel {
             adverse_selection: LearnedAdverseSelection::default(),
             last_fill_ns: [None, None],
             drift_deviation_ratio: config.drift_deviation_ratio,
-            volatility_ratio_exponent: config.volatility_ratio_exponent,
-            informed_volatility: config.informed_volatility,
+            calibrated_variance: calibration.map(|it| it.stationary_variance),
+            volatility_ratio_exponent: config.volatility_ratio_exponent_in_force(),
+            informed_volatility: config.informed_volatility_in_force(),
             gains: gains(config),
+            own_fills: OwnFills::new(config),
+            features: features.map(Box::new),
         })
     }
 
-    /// Takes over new settings, keeping all that was learned.
-    pub fn update_config(&mut self, config: &EngineConfig) {
-        self.drift.set_mean_reversion(config.drift_mean_reversion_per_s);
+    /// Takes over new settings, keeping all that was learned; features begin anew where they are made otherwise.
+    ///
+    /// # Errors
+    /// A calibration whose features cannot be made.
+    pub fn update_config(&mut self, config: &EngineConfig, funding_interval_s: f64) -> Result<()> {
+        let features = FeatureCycle::wanted(config, funding_interval_s, &mut self.drift)?;
+        self.features = match (self.features.take(), features) {
+            (Some(before), Some(after)) => Some(Box::new(before.continued(after))),
+            (_, after) => after.map(Box::new),
+        };
+        self.drift.set_mean_reversion(mean_reversion(config));
+        self.calibrated_variance = config.calibration.as_ref().map(|it| it.stationary_variance);
+        self.own_fills = OwnFills::new(config);
         self.flow.set_prior(config.arrival_rate);
         for decay in &mut self.decays {
             decay.set_prior(config.depth_decay, config.depth_decay_half_life_s);
         }
         self.volatility.set_prior(config.volatility);
         self.drift_deviation_ratio = config.drift_deviation_ratio;
-        self.volatility_ratio_exponent = config.volatility_ratio_exponent;
-        self.informed_volatility = config.informed_volatility;
+        self.volatility_ratio_exponent = config.volatility_ratio_exponent_in_force();
+        self.informed_volatility = config.informed_volatility_in_force();
         self.gains = gains(config);
         self.refresh_volatility();
+        Ok(())
+    }
+
+    /// Lets the features' whole seconds up to `now_ns` pass, with the book as it stood before the event.
+    #[inline]
+    pub fn advance_features(&mut self, now_ns: TimestampNs, book: &Book) {
+        if let Some(features) = &mut self.features {
+            features.pipeline_mut().advance(now_ns, book);
+        }
+    }
+
+    /// The book changed.
+    #[inline]
+    pub fn on_book(&mut self, now_ns: TimestampNs, book: &Book) {
+        if let Some(features) = &mut self.features {
+            features.pipeline_mut().on_book(now_ns, book);
+        }
+    }
+
+    /// A price of another market.
+    ///
+    /// # Errors
+    /// A price that is not finite and above 0.
+    pub fn on_reference(&mut self, now_ns: TimestampNs, name: &str, price: f64) -> Result<()> {
+        match &mut self.features {
+            Some(features) => features.pipeline_mut().on_reference(now_ns, name, price).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// After an event of the market: when the last cycle is `cycle_s` ago, the features that are due enter the filter.
+    #[inline]
+    pub fn observe_features(&mut self, now_ns: TimestampNs, book: &Book, calibration: Option<&Calibration>) {
+        if let (Some(features), Some(calibration)) = (&mut self.features, calibration) {
+            features.observe(now_ns, book, calibration, &mut self.drift);
+        }
+    }
+
+    /// The features, where they run.
+    #[must_use]
+    pub fn features(&self) -> Option<&FeaturePipeline> {
+        self.features.as_ref().map(|features| features.pipeline())
     }
 
     /// The first event of all: clocks of rates begin.
@@ -233,7 +277,7 @@ impl MarketModel {
     pub fn forget_grid(&mut self) {
         self.price_sample = None;
         self.grid.clear();
-        self.scale.forecasts.clear();
+        self.scale.forget_pending();
         self.adverse_selection.forget_pending();
     }
 
@@ -273,9 +317,11 @@ impl MarketModel {
     }
 
     fn refresh_volatility(&mut self) {
-        let sigma = self.volatility.value();
-        let deviation = self.drift_deviation_ratio * sigma;
-        self.drift.set_stationary_variance(deviation * deviation * self.scale.value);
+        let stationary = self.calibrated_variance.unwrap_or_else(|| {
+            let deviation = self.drift_deviation_ratio * self.volatility.value();
+            deviation * deviation
+        });
+        self.drift.set_stationary_variance(stationary * self.scale.value());
         let ratio = self.volatility.ratio();
         self.volatility_factor = if ratio > 1.0 { libm::pow(ratio, self.volatility_ratio_exponent) } else { 1.0 };
     }
@@ -331,35 +377,39 @@ impl MarketModel {
         }
         self.event_sizes[place].add_both(now_ns, [size, if begun { 1.0 } else { 0.0 }]);
         self.reaches[place].on_print(&mut self.decays[place], event, begun, self.threshold_bps);
+        if let Some(features) = &mut self.features {
+            features.pipeline_mut().on_trade(now_ns, event, change, size);
+        }
     }
 
-    /// An order of ours traded: the drift observes s = −sgn·depth/σ once per aggressor, at its deepest fill; its event is censored there.
+    /// An order of ours traded `size` contracts: the drift observes s = −sgn·depth/σ once per aggressor, at its deepest fill; its event is censored there.
     pub fn on_own_fill(
         &mut self,
         now_ns: TimestampNs,
         side: Side,
-        price: f64,
-        units: i64,
+        (price, units, size): (f64, i64, f64),
         mid: Option<f64>,
         event: Option<&AggressorEvent>,
     ) {
         let place = side.index();
+        if let Some(features) = &mut self.features {
+            features.pipeline_mut().on_own_fill(now_ns, side, size);
+        }
         self.reaches[place].on_own_fill(&mut self.decays[place], now_ns, units, event);
         // Seen from the mid before its aggressor: once the book has told of the sweep, the order would seem to have stood beyond mid.
         let before = event.filter(|event| belongs_to(event, now_ns)).and_then(|event| event.mid_before);
-        let (Some(mid), gain) = (before.or(mid), self.gains[0]) else { return };
-        if gain <= 0.0 {
-            return;
-        }
+        let Some(mid) = before.or(mid) else { return };
         // No resting order stands beyond mid, so that no fill is evidence for its own side.
         let depth_bps = larger(side.sign() * (mid - price) / mid * BPS, 0.0);
         let standardized = -side.sign() * depth_bps / self.volatility.value();
+        let Some((drift, noise)) = self.own_fills.observation(standardized, self.drift.stationary_variance()) else {
+            return;
+        };
         self.drift.step(now_ns);
-        let (drift, noise) = from_gain(standardized, gain, self.drift.stationary_variance());
         match self.own_fill {
             Some(before) if before.side == side && now_ns - before.time_ns <= ONE_AGGRESSOR_NS => {
                 if depth_bps > before.depth_bps {
-                    self.drift.revise(before.drift, drift, before.noise);
+                    self.drift.revise(before.drift, drift, before.noise, FILL);
                     self.own_fill = Some(FillObservation { depth_bps, drift, ..before });
                 }
             }
@@ -384,6 +434,9 @@ impl MarketModel {
     pub fn on_context(&mut self, now_ns: TimestampNs, context: &Context) {
         self.funding.update(now_ns, context.funding_rate, context.predicted_funding, context.next_settlement_ns);
         self.funding_news |= context.funding_rate.is_some() || context.predicted_funding.is_some();
+        if let Some(features) = &mut self.features {
+            features.pipeline_mut().on_context(now_ns, context);
+        }
     }
 
     /// Refuses a name that an outside signal may not have: none, one of our own sources, or one too many.
@@ -391,12 +444,15 @@ impl MarketModel {
     /// # Errors
     /// [`crate::error::Error::InvalidInput`].
     pub fn check_outside_name(&self, name: &str) -> Result<()> {
-        if SOURCE_NAMES.contains(&name) {
+        if SOURCE_NAMES.contains(&name) || FeatureCycle::is_own_name(name) {
             return Err(invalid_input(
                 "name",
                 name,
                 "a name of your own",
-                format!("{} are the engine's own sources; call it external_{name}", SOURCE_NAMES.join(", ")),
+                format!(
+                    "{} and the features are the engine's own sources; call it external_{name}",
+                    SOURCE_NAMES.join(", ")
+                ),
             ));
         }
         self.drift.check_name(name)
@@ -436,7 +492,7 @@ impl MarketModel {
     /// Online factor on P∞ within [⅓, 3].
     #[must_use]
     pub fn drift_scale(&self) -> f64 {
-        self.scale.value
+        self.scale.value()
     }
 
     /// d₀ in force: reaches below it teach nothing on depth decay, bps.
@@ -480,8 +536,13 @@ impl MarketModel {
     }
 }
 
+fn mean_reversion(config: &EngineConfig) -> f64 {
+    config.calibration.as_ref().map_or(config.drift_mean_reversion_per_s, |it| it.mean_reversion_per_s)
+}
+
 fn gains(config: &EngineConfig) -> [f64; 3] {
+    // What a calibration has judged, and not let in, is silent.
+    let slow = if config.calibration.is_some() { [0.0; 2] } else { [config.flow_gain, config.funding_gain] };
     // A gain next to zero is silence: its noise would leave the floats.
-    [config.fill_gain, config.flow_gain, config.funding_gain]
-        .map(|gain| if gain < MIN_GAIN { 0.0 } else { gain.min(config.max_gain) })
+    [config.fill_gain, slow[0], slow[1]].map(|gain| if gain < MIN_GAIN { 0.0 } else { gain.min(config.max_gain) })
 }

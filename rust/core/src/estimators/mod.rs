@@ -3,6 +3,8 @@
 pub mod adverse_selection;
 pub mod depth_decay;
 pub mod drift;
+pub mod drift_scale;
+pub mod feature_cycle;
 pub mod flow;
 pub mod fusion;
 pub mod market_model;

@@ -7,7 +7,8 @@ use super::fusion::Whitener;
 use crate::online::decayed::DecayedMoments;
 use crate::types::{TimestampNs, seconds_between};
 
-const CLIP: f64 = 4.0;
+/// Largest standardized value.
+pub(crate) const CLIP: f64 = 4.0;
 const STATISTICS_S: f64 = 300.0;
 const SILENT_S: f64 = 60.0;
 const RELIABILITY_RANGE: (f64, f64) = (0.25, 4.0);

@@ -221,7 +221,18 @@ impl FeaturePipeline {
                 "",
             ));
         }
-        let mut put = |id: FeatureId, value: FeatureValue| out[id as usize] = value;
+        self.read(tier, now_ns, book, out);
+        Ok(())
+    }
+
+    /// [`FeaturePipeline::evaluate`] into as many places as the table has rows.
+    #[inline]
+    pub(crate) fn read(&self, tier: Tier, now_ns: TimestampNs, book: &Book, out: &mut [FeatureValue]) {
+        let mut put = |id: FeatureId, value: FeatureValue| {
+            if let Some(place) = out.get_mut(id as usize) {
+                *place = value;
+            }
+        };
         match tier {
             Tier::Hot => {
                 self.read_book(now_ns, book, &mut put);
@@ -231,7 +242,12 @@ impl FeaturePipeline {
             Tier::Warm => self.read_warm(now_ns, book, &mut put),
             Tier::Cold => self.read_cold(now_ns, &mut put),
         }
-        Ok(())
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn config(&self) -> &FeatureConfig {
+        &self.config
     }
 
     #[inline]

@@ -62,7 +62,7 @@ pub fn toxic_adverse_selection(config: &EngineConfig, estimates: &Estimates, sid
     const SQRT_10: f64 = 3.162_277_660_168_379_5;
     let diffusion =
         config.adverse_selection_ratio * estimates.toxicities[side] * estimates.effective_volatility * SQRT_10;
-    diffusion * (1.0 + config.tail_factor * estimates.excess_kurtosis)
+    diffusion * (1.0 + config.tail_factor_in_force() * estimates.excess_kurtosis)
 }
 
 /// w_q(1/h − 1), bps.

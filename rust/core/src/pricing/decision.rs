@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::MAX_LEVELS;
-use crate::pricing::explain::Terms;
+use crate::pricing::explain::{DriftShares, Terms};
 use crate::types::{Lots, Price, QuoteStatus, Side, TimestampNs};
 
 /// One side's ladder as structure of arrays, best level first; entries past `len` are meaningless.
@@ -73,6 +73,8 @@ pub struct Decision {
     pub binding: Binding,
     /// Every additive term of the prices and the estimates behind them.
     pub terms: Terms,
+    /// Where the drift term comes from.
+    pub drift_shares: DriftShares,
 }
 
 impl Decision {

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::SideCosts;
 use super::decision::Decision;
+use crate::estimators::drift::DriftFilter;
+use crate::features::FeatureId;
 use crate::online::lanes::larger;
-use crate::types::{BPS, QuoteStatus, Side};
+use crate::types::{BPS, QuoteStatus, Side, TimestampNs};
 
 // A distance both sides keep from the reservation price, wider than what the price grid snaps.
 const MIN_DEPTH_BPS: f64 = 1e-3;
@@ -97,6 +99,46 @@ impl Terms {
             step *= self.level_growth;
         }
         spacing
+    }
+}
+
+/// Where the drift term comes from: what each source gave to it, bps. They sum to [`Terms::drift`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DriftShares {
+    own: [f64; OWN_SOURCES.len()],
+    outside: f64,
+    features: Vec<(FeatureId, f64)>,
+}
+
+const OWN_SOURCES: [&str; 4] = ["price", "fill", "flow", "funding"];
+
+impl DriftShares {
+    /// Takes the shares of a filter, `bps_per_drift` being D per unit of drift.
+    #[inline]
+    pub(crate) fn take(&mut self, drift: &DriftFilter, now_ns: TimestampNs, bps_per_drift: f64) {
+        self.clear();
+        for (place, (feature, share)) in drift.shares(now_ns).enumerate() {
+            let share = bps_per_drift * share;
+            match (feature, self.own.get_mut(place)) {
+                (Some(feature), _) => self.features.push((feature, share)),
+                (None, Some(own)) => *own = share,
+                (None, None) => self.outside += share,
+            }
+        }
+    }
+
+    /// No drift, no shares.
+    pub(crate) fn clear(&mut self) {
+        self.own = [0.0; OWN_SOURCES.len()];
+        self.outside = 0.0;
+        self.features.clear();
+    }
+
+    /// Source and bps: our own sources, all outside signals together, then each feature by its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        let own = OWN_SOURCES.into_iter().zip(self.own);
+        let features = self.features.iter().map(|(feature, share)| (feature.row().name, *share));
+        own.chain([("outside", self.outside)]).chain(features)
     }
 }
 

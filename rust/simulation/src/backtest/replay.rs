@@ -1,6 +1,7 @@
 //! Plays a recording to a strategy and carries out its ladders at the recorded venue.
 //!
-//! Streams merge by receive time; at one time the order is book, best, trade, context, each in the recording's own.
+//! Streams merge by receive time; at one time the order is book, best, trade, context, each in the recording's own. A price of
+//! another market is heard before the next event after it.
 //! Before an event the venue acts up to that moment and the strategy hears what has come back. After an event, when
 //! the last quote is `cycle_ns` or more ago, the strategy quotes, and the plain reconcile turns the ladder into
 //! cancels and placements. Nothing allocates per event once buffers have grown.
@@ -8,6 +9,7 @@
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::event::MarketEvent;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::types::TimestampNs;
 
@@ -17,6 +19,8 @@ use super::output::BacktestOutput;
 use super::strategy::Strategy;
 use crate::market::merge::{Merge, Stream};
 pub use crate::market::recording::{ContextColumns, RecordingColumns};
+pub use crate::market::references::ReferenceColumns;
+use crate::market::references::References;
 use crate::venue::fill_models::{FillModel, FillParameters, FillSettings, ProbabilisticFills, QueueFills};
 use crate::venue::latency::Latency;
 use crate::venue::recorded::RecordedVenue;
@@ -154,11 +158,16 @@ fn play<M: FillModel, S: Strategy>(
     progress: &mut dyn FnMut(f64),
 ) -> std::result::Result<(), S::Error> {
     let mut merge = Merge::new(columns);
+    let mut references = References::new(columns.references);
     let total = columns.len() as f64;
     let mut events: u64 = 0;
     let mut end_ns = 0;
     while let Some((stream, row, time_ns)) = merge.next() {
         cycle.venue.advance(time_ns);
+        while let Some((heard_ns, name, price)) = references.next(time_ns - 1) {
+            cycle.catch_up(strategy, heard_ns, heard_ns)?;
+            strategy.on_event(heard_ns, &MarketEvent::Reference { name, price })?;
+        }
         cycle.catch_up(strategy, time_ns, time_ns)?;
         hand_over(columns, cycle, strategy, stream, row, time_ns)?;
         if cycle.is_due(time_ns) {

@@ -1,6 +1,6 @@
 //! Every feature of a recording at a grid of quote cycles, as the engine would have read them.
 
-use hypermm_core::error::{Result, invalid_input, require_positive, time_order};
+use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::event::MarketEvent;
 use hypermm_core::features::pipeline::{FeatureConfig, FeaturePipeline};
 use hypermm_core::features::{FEATURES, Feature, FeatureValue, Tier};
@@ -12,39 +12,8 @@ use hypermm_core::types::{Side, TimestampNs};
 
 use super::merge::Merge;
 use super::recording::{RecordingColumns, at_row};
-
-/// Prices of another market, in receive order.
-#[derive(Clone, Copy, Debug)]
-pub struct ReferenceColumns<'a> {
-    /// Name the pipeline's config knows it under.
-    pub name: &'a str,
-    /// Receive time, ns.
-    pub time_ns: &'a [i64],
-    /// Price from then on.
-    pub price: &'a [f64],
-}
-
-impl ReferenceColumns<'_> {
-    fn validate(&self) -> Result<()> {
-        let (prices, times) = (self.price.len(), self.time_ns.len());
-        if prices != times {
-            return Err(invalid_input(
-                "price",
-                format!("{prices} values"),
-                format!("{times}, one a time"),
-                self.name.to_owned(),
-            ));
-        }
-        if let Some(row) = self.time_ns.windows(2).position(|pair| pair[1] < pair[0]) {
-            let hint = format!("{} row {}; sort the prices by receive time", self.name, row + 1);
-            return Err(time_order("time_ns", self.time_ns[row + 1], format!("at least {}", self.time_ns[row]), hint));
-        }
-        for (row, price) in self.price.iter().enumerate() {
-            require_positive("price", *price).map_err(|error| error.at_place(&format!("{} row {row}", self.name)))?;
-        }
-        Ok(())
-    }
-}
+pub use super::references::ReferenceColumns;
+use super::references::References;
 
 /// Columns by feature: `values[feature]` has one entry a cycle, NaN where the feature has none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,22 +53,22 @@ pub fn feature_matrix(
     }
     let mut watcher = Watcher::new(instrument, config)?;
     let mut matrix = FeatureMatrix::sized(columns, cycle_ns);
-    let mut next_reference = vec![0; references.len()];
+    let mut others = References::new(references);
     let mut merge = Merge::new(columns);
     let (mut cycle_at, _) = columns.span_ns().unwrap_or_default();
     let mut next = merge.next();
     while let Some((stream, row, time_ns)) = next {
         while cycle_at < time_ns {
-            watcher.hear_references(references, &mut next_reference, cycle_at)?;
+            watcher.hear_references(&mut others, cycle_at)?;
             matrix.push(cycle_at, &watcher)?;
             cycle_at = cycle_at.saturating_add(cycle_ns);
         }
-        watcher.hear_references(references, &mut next_reference, time_ns - 1)?;
+        watcher.hear_references(&mut others, time_ns - 1)?;
         let (name, event) = stream.event(columns, row);
         watcher.on_event(time_ns, &event).map_err(|error| at_row(name, row, error))?;
         next = merge.next();
         if next.is_none() && cycle_at == time_ns {
-            watcher.hear_references(references, &mut next_reference, cycle_at)?;
+            watcher.hear_references(&mut others, cycle_at)?;
             matrix.push(cycle_at, &watcher)?;
         }
     }
@@ -152,8 +121,8 @@ impl<'a> Watcher<'a> {
                 self.pipeline.advance(time_ns, &self.book);
                 self.pipeline.on_context(time_ns, context);
             }
-            // A recording holds no signals from outside.
-            MarketEvent::Observation { .. } => {}
+            // A recording holds no signals from outside; other markets come beside it.
+            MarketEvent::Observation { .. } | MarketEvent::Reference { .. } => {}
         }
         Ok(())
     }
@@ -164,23 +133,12 @@ impl<'a> Watcher<'a> {
     }
 
     /// Takes in the prices of other markets received by `until_ns`.
-    fn hear_references(
-        &mut self,
-        references: &[ReferenceColumns<'_>],
-        next: &mut [usize],
-        until_ns: TimestampNs,
-    ) -> Result<()> {
-        loop {
-            // The earliest of all markets' next prices, so that time only goes forwards.
-            let due = references.iter().zip(next.iter()).enumerate().filter_map(|(market, (reference, row))| {
-                reference.time_ns.get(*row).filter(|time_ns| **time_ns <= until_ns).map(|time_ns| (*time_ns, market))
-            });
-            let Some((time_ns, market)) = due.min() else { return Ok(()) };
-            let row = next[market];
-            next[market] += 1;
+    fn hear_references(&mut self, others: &mut References<'_>, until_ns: TimestampNs) -> Result<()> {
+        while let Some((time_ns, name, price)) = others.next(until_ns) {
             self.pipeline.advance(time_ns, &self.book);
-            self.pipeline.on_reference(time_ns, references[market].name, references[market].price[row])?;
+            self.pipeline.on_reference(time_ns, name, price)?;
         }
+        Ok(())
     }
 }
 

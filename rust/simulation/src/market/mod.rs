@@ -6,5 +6,6 @@ pub(crate) mod merge;
 pub mod parameters;
 pub mod preset;
 pub mod recording;
+pub mod references;
 pub mod scenario;
 pub mod session;

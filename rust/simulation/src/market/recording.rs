@@ -8,6 +8,8 @@ use hypermm_core::error::{Error, Result, invalid_input, time_order};
 use hypermm_core::event::{BestLevel, Context, MarketEvent, Trade};
 use hypermm_core::types::{Side, TimestampNs};
 
+use super::references::ReferenceColumns;
+
 /// Times of settlement a context column may hold: 0 or less is unknown.
 const UNKNOWN_TIME: TimestampNs = 0;
 
@@ -73,6 +75,8 @@ pub struct RecordingColumns<'a> {
     pub trade_id: &'a [u64],
     /// Context.
     pub context: ContextColumns<'a>,
+    /// Prices of other markets, where there are any.
+    pub references: &'a [ReferenceColumns<'a>],
 }
 
 impl<'a> RecordingColumns<'a> {
@@ -161,7 +165,7 @@ impl<'a> RecordingColumns<'a> {
                 }
             }
         }
-        Ok(())
+        self.references.iter().try_for_each(ReferenceColumns::validate)
     }
 
     /// Book row as an event, each side cut at its first missing level.

@@ -249,6 +249,7 @@ impl Session {
                 next_settlement_ns: &self.next_settlement_ns,
                 open_interest: &self.open_interest,
             },
+            references: &[],
         }
     }
 }
