@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eth_account import Account
 from hyperliquid.utils.signing import sign_l1_action
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hypermm.exchange.loopback import (
     AccountSettings,
@@ -16,11 +18,12 @@ from hypermm.exchange.loopback import (
     ExchangeSettings,
     Fault,
     FaultPlan,
+    Limits,
     LoopbackExchange,
     World,
     listed,
 )
-from loopback_session import ETH, GOLD, limit
+from loopback_session import ETH, GOLD, MATIC, limit
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback.hub import Connection
@@ -31,6 +34,7 @@ HOUR = 3600 * NS
 START = 1_788_490_800 // 3600 * 3600 * NS + HOUR - 60 * NS
 OWNER = Account.from_key("0x" + "5" * 64)
 USER = OWNER.address.lower()
+NO_WEIGHT = Limits(weight_per_minute=10**9)
 
 
 class Venue:
@@ -38,10 +42,10 @@ class Venue:
 
     def __init__(self, *faults: Fault, seed: int = 1) -> None:
         listing, coins = listed(["ETH"])
-        settings = ExchangeSettings(accounts=(AccountSettings(address=USER),), seed=seed)
+        chosen = ExchangeSettings(accounts=(AccountSettings(address=USER),), seed=seed, limits=NO_WEIGHT)
         self.now_ns = START
         self.log = BytesIO()
-        world = World(listing, coins, settings, START)
+        world = World(listing, coins, chosen, START)
         self.exchange = LoopbackExchange(world, FaultPlan(list(faults), seed), EventLog(self.log))
         self._nonce = START // 1_000_000
         self.connections: dict[int, Connection] = {}
@@ -168,8 +172,8 @@ def test_a_switch_that_fires_cancels_and_says_so() -> None:
     listing, coins = listed(["ETH"])
     account = AccountSettings(address=USER, volume_usd=2e6)
     venue = Venue()
-    settings = ExchangeSettings(accounts=(account,), seed=1)
-    venue.exchange = LoopbackExchange(World(listing, coins, settings, START), FaultPlan([], 1), EventLog(None))
+    chosen = ExchangeSettings(accounts=(account,), seed=1)
+    venue.exchange = LoopbackExchange(World(listing, coins, chosen, START), FaultPlan([], 1), EventLog(None))
     feed, other = venue.connect(), venue.connect()
     venue.subscribe(feed, "orderUpdates", user=USER)
     venue.subscribe(other, "userEvents", user=USER)
@@ -187,3 +191,72 @@ def test_a_switch_that_fires_cancels_and_says_so() -> None:
     }
     told = [entry["oid"] for data in venue.frames(other, "user") for entry in data["nonUserCancel"]]
     assert sorted(told) == sorted(oids)
+
+
+# --- anything that can be signed --------------------------------------------------------------------------------
+
+assets = st.sampled_from([ETH, GOLD, MATIC, 2, 110_001, 2**32 - 1])
+decimals = st.sampled_from(["0", "0.00000001", "4000", "4286.5", "30", "30.123456", "99999999999", "1", "0.01", "5"])
+oids = st.sampled_from([1, 560_000_000_001, 2**63, 2**64 - 1])
+cloids = st.sampled_from(["0x" + "1" * 32, "0x" + "a" * 32])
+tifs = st.sampled_from(["Alo", "Ioc", "Gtc", "FrontendMarket"]).map(lambda tif: {"limit": {"tif": tif}})
+trigger = st.just({"trigger": {"isMarket": True, "triggerPx": "4000", "tpsl": "sl"}})
+orders = st.fixed_dictionaries(
+    {"a": assets, "b": st.booleans(), "p": decimals, "s": decimals, "r": st.booleans(), "t": tifs | trigger},
+    optional={"c": cloids},
+)
+modifies = st.fixed_dictionaries({"oid": oids | cloids, "order": orders})
+actions = st.one_of(
+    st.lists(orders, max_size=4).map(lambda rows: {"type": "order", "orders": rows, "grouping": "na"}),
+    st.lists(st.fixed_dictionaries({"a": assets, "o": oids}), max_size=3).map(
+        lambda rows: {"type": "cancel", "cancels": rows, "f": True}
+    ),
+    st.lists(st.fixed_dictionaries({"asset": assets, "cloid": cloids}), max_size=3).map(
+        lambda rows: {"type": "cancelByCloid", "cancels": rows}
+    ),
+    st.lists(modifies, max_size=3).map(lambda rows: {"type": "batchModify", "modifies": rows}),
+    modifies.map(lambda row: {"type": "modify"} | row),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("updateLeverage"),
+            "asset": assets,
+            "isCross": st.booleans(),
+            "leverage": st.integers(0, 2**32 - 1),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "type": st.just("updateIsolatedMargin"),
+            "asset": assets,
+            "isBuy": st.booleans(),
+            "ntli": st.integers(-(2**63), 2**63 - 1),
+        }
+    ),
+    st.fixed_dictionaries({"type": st.just("scheduleCancel")}, optional={"time": st.integers(0, 2**63 - 1)}),
+    st.just({"type": "reserveRequestWeight", "weight": 5}),
+    st.just({"type": "noop"}),
+)
+PLAYED = Venue()
+PLAYED.run(0.5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(actions)
+def test_whatever_is_signed_is_answered_in_the_venue_s_shape(action: dict[str, Any]) -> None:
+    answer = PLAYED.act(action)
+    if answer["status"] == "err":
+        assert answer["response"]
+        return
+    assert answer["status"] == "ok"
+    response = answer["response"]
+    rows = action.get("orders") or action.get("cancels") or action.get("modifies")
+    if action["type"] == "modify" or rows is None:
+        assert response == {"type": "default"}
+        return
+    assert response["type"] == ("cancel" if "cancels" in action else "order")
+    statuses = response["data"]["statuses"]
+    assert len(statuses) in (1, len(rows))
+    for status in statuses:
+        assert status == "success" or list(status) in (["error"], ["resting"], ["filled"])
+    # What it says of itself stays readable.
+    assert all(float(order["sz"]) > 0.0 for order in PLAYED.ask("openOrders", user=USER))

@@ -96,6 +96,15 @@ def test_twice_is_refused_with_the_venue_s_texts() -> None:
     assert say(hub, connection, one)[0]["data"] == 'Already unsubscribed: {"type":"trades","coin":"ETH"}'
 
 
+def test_an_unknown_dex_or_interval_is_an_invalid_subscription() -> None:
+    hub = make_hub()
+    connection = open_one(hub)
+    for fields in ({"type": "allMids", "dex": "nope"}, {"type": "candle", "coin": "BTC", "interval": "7m"}):
+        [told] = say(hub, connection, subscribe(**fields))
+        assert told == {"channel": "error", "data": f"Invalid subscription {json.dumps(fields, separators=(',', ':'))}"}
+    assert not connection.is_cut
+
+
 @pytest.mark.parametrize(
     "fields",
     [

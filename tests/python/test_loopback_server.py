@@ -39,6 +39,8 @@ def test_requests_that_are_none_get_the_venue_s_replies() -> None:
             for body in (
                 {"type": "metaAndAssetCtxs", "dex": "nope"},
                 {"type": "fundingHistory", "coin": "NOPE", "startTime": 0},
+                {"type": "clearinghouseState", "user": address(OWNER), "dex": "nope"},
+                {"type": "openOrders", "user": address(OWNER), "dex": "nope"},
                 {"type": "l2Book", "coin": "ETH", "nSigFigs": 6},
             ):
                 assert await reply(client, "/info", json.dumps(body).encode()) == (500, "null")

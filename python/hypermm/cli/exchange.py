@@ -62,7 +62,11 @@ __all__ = ["exchange"]
     "--latency-ms", type=click.FloatRange(0, 60_000), default=0.0, show_default=True, help="To the venue, and back."
 )
 @click.option(
-    "--speed", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Venue seconds in a second."
+    "--speed",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Venue seconds in a second; clients' clocks fall behind by as much.",
 )
 @click.option("--log", "log_file", type=click.Path(dir_okay=False), help="JSON lines of all that is published.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")

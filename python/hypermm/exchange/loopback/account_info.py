@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from hypermm.exchange.loopback.decimals import decimal
@@ -21,6 +22,8 @@ MAX_FILLS = 2000
 MAX_ROWS = 500
 _ZEROS = "0x" + "0" * 64
 _INITIAL_CAP = 10_000
+_CLOID = re.compile("0x[0-9a-f]{32}")
+_ALL_DEXS = "ALL_DEXS"
 
 
 # --- margin -----------------------------------------------------------------------------------------------------
@@ -75,7 +78,9 @@ def open_orders(world: World, user: str, dex: str) -> list[dict[str, Any]]:
 def _resting(world: World, user: str, dex: str) -> list[Any]:
     number = world.accounts.get(user)
     orders = [] if number is None else world.venue.open_orders(number)
-    return [order for order in orders if dex in ("ALL_DEXS", order.coin.rpartition(":")[0])]
+    if dex != _ALL_DEXS:
+        world.dex(dex)
+    return [order for order in orders if dex in (_ALL_DEXS, order.coin.rpartition(":")[0])]
 
 
 def _open_orders(world: World, request: InfoRequest) -> list[dict[str, Any]]:
@@ -85,10 +90,8 @@ def _open_orders(world: World, request: InfoRequest) -> list[dict[str, Any]]:
 def _order_status(world: World, request: InfoRequest) -> dict[str, Any]:
     number = world.accounts.get(request.user)
     name = request.oid.lower() if isinstance(request.oid, str) else request.oid
-    if isinstance(name, str) and name.isdecimal():
-        name = int(name)
-    known = number is not None and (isinstance(name, int) or len(name) == 34)
-    order = world.venue.order_status(number, name) if known and number is not None else None
+    can_be = _CLOID.fullmatch(name) is not None if isinstance(name, str) else name < 2**64
+    order = world.venue.order_status(number, name) if number is not None and can_be else None
     if order is None:
         return {"status": "unknownOid"}
     return {"status": "order", "order": status_row(order, frontend_row(order))}
@@ -203,7 +206,7 @@ def _nothing(_world: World, _request: InfoRequest) -> list[Any]:
 
 
 ACCOUNT_ANSWERS: dict[str, Callable[[World, InfoRequest], Any]] = {
-    "clearinghouseState": lambda world, request: state(world, request.user, request.dex or ""),
+    "clearinghouseState": lambda world, request: state(world, request.user, world.dex(request.dex)),
     "spotClearinghouseState": _spot_state,
     "openOrders": _open_orders,
     "frontendOpenOrders": lambda world, request: open_orders(world, request.user, request.dex or ""),

@@ -19,10 +19,11 @@ from hypermm.exchange.loopback.authority import Authority, Refused, Unreadable, 
 from hypermm.exchange.loopback.feed import Clocks, MarketFeed
 from hypermm.exchange.loopback.hub import Hub
 from hypermm.exchange.loopback.limits import IpLimits
-from hypermm.exchange.loopback.market_info import MARKET_ANSWERS, ServerFault
+from hypermm.exchange.loopback.market_info import MARKET_ANSWERS
 from hypermm.exchange.loopback.own_feed import OwnFeed
 from hypermm.exchange.loopback.requests import InfoRequest, read_info
 from hypermm.exchange.loopback.rows import NS_PER_MS
+from hypermm.exchange.loopback.world import ServerFault
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback.event_log import EventLog

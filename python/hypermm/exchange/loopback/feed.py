@@ -163,8 +163,6 @@ class MarketFeed:
         return [bar.row(candle.coin, candle.interval) for bar in bars[-1:]]
 
     def _mids(self, mids: wanted.AllMids) -> list[Any]:
-        if (mids.dex or "") not in self._world.listing.dexes:
-            return []
         payload: dict[str, Any] = {"mids": self._world.mids(mids.dex or "")}
         return [payload | {"dex": mids.dex} if mids.dex else payload]
 

@@ -98,6 +98,7 @@ class Hub:
         snapshot: Callable[[Subscription], list[Any]],
     ) -> None:
         self._coins = coins
+        self._dexes = {coin.rpartition(":")[0] for coin in coins}
         self._limits = limits
         self._faults = faults
         self._start_ns = start_ns
@@ -194,7 +195,8 @@ class Hub:
         limits = self._limits.limits
         if subscription in connection.subscriptions:
             return f"Already subscribed: {_json(spelled_out(subscription)).decode()}"
-        if isinstance(subscription, wanted.Candle) and subscription.interval not in wanted.INTERVALS_MS:
+        is_odd = isinstance(subscription, wanted.Candle) and subscription.interval not in wanted.INTERVALS_MS
+        if is_odd or (getattr(subscription, "dex", None) or "") not in self._dexes:
             return f"Invalid subscription {_json(spelled_out(subscription)).decode()}"
         if sum(len(each.subscriptions) for each in self._connections.values()) >= limits.subscriptions:
             return f"Cannot subscribe to more than {limits.subscriptions} channels."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypermm.exchange.loopback.feed import book_row
 from hypermm.exchange.loopback.records import span
 from hypermm.exchange.loopback.subscriptions import INTERVALS_MS
+from hypermm.exchange.loopback.world import ServerFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,26 +15,15 @@ if TYPE_CHECKING:
     from hypermm.exchange.loopback.requests import InfoRequest
     from hypermm.exchange.loopback.world import World
 
-__all__ = ["MARKET_ANSWERS", "ServerFault"]
+__all__ = ["MARKET_ANSWERS"]
 
 MAX_ROWS = 500
 MAX_CANDLES = 5000
 HOUR_MS = 3_600_000
 
 
-class ServerFault(Exception):  # noqa: N818 - an outcome, caught where the answer is made
-    """The venue answers with status 500 and null."""
-
-
-def _dex(world: World, request: InfoRequest) -> str:
-    dex: str = request.dex or ""
-    if dex not in world.listing.dexes:
-        raise ServerFault
-    return dex
-
-
 def _meta_and_contexts(world: World, request: InfoRequest) -> list[Any]:
-    dex = _dex(world, request)
+    dex = world.dex(request.dex)
     return [world.listing.meta(dex), world.contexts(dex)]
 
 
@@ -100,13 +90,13 @@ def _margin_table(world: World, request: InfoRequest) -> dict[str, Any]:
 
 
 MARKET_ANSWERS: dict[str, Callable[[World, InfoRequest], Any]] = {
-    "meta": lambda world, request: world.listing.meta(_dex(world, request)),
+    "meta": lambda world, request: world.listing.meta(world.dex(request.dex)),
     "metaAndAssetCtxs": _meta_and_contexts,
     "allPerpMetas": lambda world, _: [world.listing.meta(dex) for dex in world.listing.dexes],
     "perpDexs": lambda world, _: world.listing.perp_dexs(),
     "spotMeta": lambda world, _: world.listing.spot_meta(),
     "spotMetaAndAssetCtxs": lambda world, _: [world.listing.spot_meta(), []],
-    "allMids": lambda world, request: world.mids(_dex(world, request)),
+    "allMids": lambda world, request: world.mids(world.dex(request.dex)),
     "l2Book": _l2_book,
     "recentTrades": _recent_trades,
     "candleSnapshot": _candles,

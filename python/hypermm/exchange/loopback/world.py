@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from hypermm.exchange.loopback.listing import Contract, Listing
     from hypermm.exchange.loopback.settings import AccountSettings, ExchangeSettings
 
-__all__ = ["MAKER_FEE_BPS", "TAKER_FEE_BPS", "World"]
+__all__ = ["MAKER_FEE_BPS", "TAKER_FEE_BPS", "ServerFault", "World"]
 
 TAKER_FEE_BPS, MAKER_FEE_BPS = 4.5, 1.5
 """Fees of the lowest tier."""
 KEPT_SETTLEMENTS = 1000
+
+
+class ServerFault(Exception):  # noqa: N818 - an outcome, caught where the answer is made
+    """The venue answers with status 500 and null."""
 
 
 class World:
@@ -77,6 +81,16 @@ class World:
     def block_ms(self) -> int:
         """Time of the last block, ms since 1970."""
         return self.block_ns // NS_PER_MS
+
+    def dex(self, name: str | None) -> str:
+        """Name of a dex that is there, "" for the first.
+
+        Raises:
+            ServerFault: It is not.
+        """
+        if (name or "") not in self.listing.dexes:
+            raise ServerFault
+        return name or ""
 
     def context(self, contract: Contract) -> dict[str, Any]:
         """Row of a contract's context."""
