@@ -18,7 +18,7 @@ from pyarrow import parquet
 from hypermm.recording.check import check_recording
 from hypermm.recording.layout import folders
 from hypermm.recording.load import load_recording
-from loopback_process import exchange
+from loopback_exchange import exchange
 
 CHANNELS = ("trades", "bbo", "l2Book", "activeAssetCtx")
 
