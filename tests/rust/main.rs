@@ -9,6 +9,7 @@ mod engine_storm;
 mod features;
 mod ladder_continuity;
 mod layering;
+mod loopback_laws;
 mod market_laws;
 mod market_loop;
 mod market_processes;
