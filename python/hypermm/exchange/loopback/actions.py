@@ -49,9 +49,9 @@ def error(text: str) -> dict[str, Any]:
 
 
 def items(action: dict[str, Any]) -> int:
-    """How many orders, cancels or modifies an action has; 1 for others."""
+    """How many orders, cancels or modifies an action has; 1 for others and for what is no list."""
     rows = action.get("orders") or action.get("cancels") or action.get("modifies")
-    return len(rows) if rows else 1
+    return len(rows) if rows and isinstance(rows, list) else 1
 
 
 def send(world: World, authorized: Authorized, time_ns: int, *, refuse_post_only: bool = False) -> Sent:
