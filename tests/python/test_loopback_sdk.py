@@ -117,6 +117,11 @@ def price_below(info: Info, coin: str, part: float) -> float:
     return float(f"{mid(info, coin) * (1.0 - part):.4g}")
 
 
+def soon_ms() -> int:
+    """A little more than the notice the dead-man switch wants."""
+    return int(time.time() * 1000) + 6_000
+
+
 GTC: Any = {"limit": {"tif": "Gtc"}}
 ALO: Any = {"limit": {"tif": "Alo"}}
 IOC: Any = {"limit": {"tif": "Ioc"}}
@@ -217,12 +222,11 @@ def test_orders_are_placed_modified_and_canceled(clients: Clients, coin: str) ->
     assert info.open_orders(address, dex) == []
 
 
-def test_leverage_margin_and_dead_man_switch(clients: Clients) -> None:
+def test_leverage_margin_and_the_dead_man_switch_are_set(clients: Clients) -> None:
     """Kills: settings that are answered but not made."""
     maker, info = clients.maker, clients.info
     done = {"status": "ok", "response": {"type": "default"}}
     assert maker.update_leverage(7, "ETH", is_cross=False) == done
-    low = price_below(info, "ETH", 0.05)
     (filled,) = statuses(maker.market_open("ETH", is_buy=True, sz=0.05, slippage=0.02))
     assert float(filled["filled"]["totalSz"]) == 0.05
     (position,) = [row["position"] for row in info.user_state(MAKER.address)["assetPositions"]]
@@ -236,13 +240,22 @@ def test_leverage_margin_and_dead_man_switch(clients: Clients) -> None:
     assert float(closed["filled"]["totalSz"]) == 0.05
     assert maker.update_leverage(20, "ETH") == done
 
-    (placed,) = statuses(maker.order("ETH", is_buy=True, sz=0.05, limit_px=low, order_type=GTC))
-    oid = placed["resting"]["oid"]
-    assert maker.schedule_cancel(int(time.time() * 1000) + 5_500) == done
-    refused = clients.taker.schedule_cancel(int(time.time() * 1000) + 5_500)
+    assert maker.schedule_cancel(soon_ms()) == done
+    assert maker.schedule_cancel(None) == done
+    assert maker.schedule_cancel(soon_ms() - 5_000)["response"].startswith("Scheduled cancel time too early")
+    refused = clients.taker.schedule_cancel(soon_ms())
     assert refused["response"].startswith("Cannot set scheduled cancel time until enough volume traded. Required: $")
-    status = until(lambda: info.query_order_by_oid(MAKER.address, oid)["order"], lambda row: row["status"] != "open")
-    assert status["status"] == "scheduledCancel"
+
+
+@pytest.mark.verify
+def test_dead_man_switch_fires(alone: Clients) -> None:
+    """Kills: a switch that is answered and never fires. Slow: the venue wants five seconds' notice."""
+    low = price_below(alone.info, "ETH", 0.05)
+    (placed,) = statuses(alone.maker.order("ETH", is_buy=True, sz=0.05, limit_px=low, order_type=ALO))
+    oid = placed["resting"]["oid"]
+    assert alone.maker.schedule_cancel(soon_ms())["status"] == "ok"
+    row = until(lambda: alone.info.query_order_by_oid(MAKER.address, oid)["order"], lambda row: row["status"] != "open")
+    assert row["status"] == "scheduledCancel"
 
 
 def test_two_accounts_trade_and_hear_of_it(alone: Clients) -> None:

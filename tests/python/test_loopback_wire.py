@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from eth_account import Account
 from hyperliquid.utils.signing import sign_l1_action
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hypermm import Instrument
@@ -287,12 +287,26 @@ def driver() -> Driver:
     return Driver()
 
 
-@settings(max_examples=80, deadline=None)
-@given(
+any_query = given(
     raw=st.one_of(st.binary(max_size=40), values.map(lambda value: json.dumps(value).encode())), request=changed(INFOS)
 )
-def test_any_query_has_an_answer(driver: Driver, raw: bytes, request: Any) -> None:
-    """Kills: an exception of any kind on a request that nobody meant."""
+any_action = given(
+    action=changed(ACTIONS),
+    envelope=st.dictionaries(
+        st.sampled_from(["nonce", "signature", "vaultAddress", "expiresAfter", "action"]), values, max_size=1
+    ),
+)
+any_frame = given(
+    raw=st.one_of(st.text(max_size=30), st.binary(max_size=30)),
+    subscription=changed(SUBSCRIPTIONS),
+    method=st.sampled_from(["subscribe", "unsubscribe", "ping", "post"]),
+    payload=changed(INFOS),
+)
+some = settings(max_examples=80, deadline=None)
+many = settings(max_examples=2_000, deadline=None)
+
+
+def ask(driver: Driver, raw: bytes, request: Any) -> None:
     for body in (raw, json.dumps(request).encode()):
         reply = driver.exchange.info(body, driver.now_ns)
         assert reply.status in {200, 400, 422, 500}
@@ -300,15 +314,7 @@ def test_any_query_has_an_answer(driver: Driver, raw: bytes, request: Any) -> No
             json.loads(reply.body)
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    action=changed(ACTIONS),
-    envelope=st.dictionaries(
-        st.sampled_from(["nonce", "signature", "vaultAddress", "expiresAfter", "action"]), values, max_size=1
-    ),
-)
-def test_any_action_has_one_answer(driver: Driver, action: Any, envelope: dict[str, Any]) -> None:
-    """Kills: an action that is never answered, answered twice, or breaks the venue for the next."""
+def act(driver: Driver, action: Any, envelope: dict[str, Any]) -> None:
     driver.nonce += 1
     try:
         signature: Any = sign_l1_action(MAKER, action, None, driver.nonce, None, False)
@@ -324,17 +330,7 @@ def test_any_action_has_one_answer(driver: Driver, action: Any, envelope: dict[s
         assert set(json.loads(reply.body)) == {"status", "response"}
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    raw=st.one_of(st.text(max_size=30), st.binary(max_size=30)),
-    subscription=changed(SUBSCRIPTIONS),
-    method=st.sampled_from(["subscribe", "unsubscribe", "ping", "post"]),
-    payload=changed(INFOS),
-)
-def test_any_frame_is_answered_or_drops_the_socket(
-    driver: Driver, raw: str | bytes, subscription: Any, method: str, payload: Any
-) -> None:
-    """Kills: a frame that takes the exchange down with it."""
+def say(driver: Driver, raw: str | bytes, subscription: Any, method: str, payload: Any) -> None:
     connection = driver.exchange.hub.connect(driver.now_ns)
     assert connection is not None
     request = {"type": "info", "payload": payload}
@@ -346,3 +342,51 @@ def test_any_frame_is_answered_or_drops_the_socket(
     for told in connection.take(driver.now_ns):
         assert "channel" in json.loads(told)
     driver.exchange.hub.disconnect(connection)
+
+
+@some
+@any_query
+def test_any_query_has_an_answer(driver: Driver, raw: bytes, request: Any) -> None:
+    """Kills: an exception of any kind on a request that nobody meant."""
+    ask(driver, raw, request)
+
+
+@some
+@any_action
+@example(action={"type": "order", "orders": True, "grouping": "na"}, envelope={})
+def test_any_action_has_one_answer(driver: Driver, action: Any, envelope: dict[str, Any]) -> None:
+    """Kills: an action that is never answered, answered twice, or breaks the venue for the next."""
+    act(driver, action, envelope)
+
+
+@some
+@any_frame
+def test_any_frame_is_answered_or_drops_the_socket(
+    driver: Driver, raw: str | bytes, subscription: Any, method: str, payload: Any
+) -> None:
+    """Kills: a frame that takes the exchange down with it."""
+    say(driver, raw, subscription, method, payload)
+
+
+@pytest.mark.verify
+@many
+@any_query
+def test_thousands_of_queries(driver: Driver, raw: bytes, request: Any) -> None:
+    """As the short one, far longer."""
+    ask(driver, raw, request)
+
+
+@pytest.mark.verify
+@many
+@any_action
+def test_thousands_of_actions(driver: Driver, action: Any, envelope: dict[str, Any]) -> None:
+    """As the short one, far longer."""
+    act(driver, action, envelope)
+
+
+@pytest.mark.verify
+@many
+@any_frame
+def test_thousands_of_frames(driver: Driver, raw: str | bytes, subscription: Any, method: str, payload: Any) -> None:
+    """As the short one, far longer."""
+    say(driver, raw, subscription, method, payload)
