@@ -1,4 +1,4 @@
-"""`hypermm calibrate` and `hypermm validate`: which features forecast the price, and how well on data not fitted to."""
+"""`hypermm calibrate`, `validate` and `studies`: which features forecast the price, and how well."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hypermm.config.calibration import CalibrationArtifact
     from hypermm.research.calibration.calibrate import Source
 
-__all__ = ["calibrate", "validate"]
+__all__ = ["calibrate", "studies", "validate"]
 
 _DEFAULT_LEADER = "BTC"
 _TAKER_FEE_BPS = 4.5
@@ -135,6 +135,34 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
     ]
     print_table(f"{coin}: {result['independent_windows']:,} independent windows not fitted to", rows)
     _warn_of_age(artifact)
+
+
+@click.command()
+@click.option("--data", "folders", multiple=True, type=click.Path(), help="Folder of a recording; may be repeated.")
+@click.option("--coin", "coins", multiple=True, help="Coin of the recordings; may be repeated.  [default: all]")
+@click.option("--funding", type=click.Path(file_okay=False), help="Folder of hourly funding and candles.")
+@json_option
+def studies(folders: tuple[str, ...], coins: tuple[str, ...], funding: str | None, as_json: bool) -> None:
+    """Measure whether spikes of the rate of sells precede falls, and what funding says of the next hour."""
+    _research()
+    from hypermm.research.studies import funding_study, rate_spikes
+
+    if not folders and funding is None:
+        raise InvalidInputError(field="--data", value="", expected="a recording, or --funding a folder of rates")
+    rows = [
+        {"data": Path(folder).resolve().name} | row
+        for folder in folders
+        for coin in (coins or (["BTC"] if _is_standx(folder) else held_coins(folder)))
+        for row in rate_spikes(_recording(folder, coin))
+    ]
+    hours = funding_study(Path(funding)) if funding else []
+    if as_json:
+        print_json({"rate_spikes": rows, "funding": hours})
+        return
+    for title, table in (("Moves after spikes of the rate, with them", rows), ("Funding and the next hour", hours)):
+        if table:
+            shown = [{name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()} for row in table]
+            print_table(title, shown)
 
 
 class _research:  # noqa: N801 - stands for the package, which needs an extra

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hypermm.cli.backtest import backtest
-from hypermm.cli.calibrate import calibrate, validate
+from hypermm.cli.calibrate import calibrate, studies, validate
 from hypermm.cli.config import config
 from hypermm.cli.connect import connect
 from hypermm.cli.data import data
@@ -44,7 +44,7 @@ def cli() -> None:
 
 for command in (backtest, sweep, tune, demo, scenario, exchange):
     cli.add_command(command)
-for command in (config, features, calibrate, validate, connect, record, recording, data, instruments):
+for command in (config, features, calibrate, validate, studies, connect, record, recording, data, instruments):
     cli.add_command(command)
 
 
