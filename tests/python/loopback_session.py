@@ -41,8 +41,9 @@ ACCOUNTS = (AccountSettings(address=address(OWNER), volume_usd=2e6), AccountSett
 class Client:
     """Speaks HTTP, signs with the official client's code."""
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession, log: BytesIO) -> None:
+    def __init__(self, server: Server, venue: LoopbackExchange, session: aiohttp.ClientSession, log: BytesIO) -> None:
         self.server = server
+        self.venue = venue
         self.url = server.url
         self.session = session
         self._log = log
@@ -153,6 +154,7 @@ async def exchange(
     speed: float = 1.0,
     seed: int = 1,
     coins: tuple[str, ...] = ("ETH",),
+    port: int = 0,
     **settings: Any,
 ) -> AsyncIterator[Client]:
     """A running exchange and a client of it."""
@@ -162,8 +164,8 @@ async def exchange(
     log = BytesIO()
     world = World(listing, markets, chosen, clock.now_ns())
     venue = LoopbackExchange(world, FaultPlan(list(faults), seed), EventLog(log))
-    async with Server(venue, clock) as server, aiohttp.ClientSession() as session:
-        yield Client(server, session, log)
+    async with Server(venue, clock, port=port) as server, aiohttp.ClientSession() as session:
+        yield Client(server, venue, session, log)
 
 
 def play(test: Callable[[], Awaitable[None]]) -> None:

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from loopback_session import ETH, GOLD, MATIC, OTHER, OWNER, STRANGER, Client, address, exchange, limit, play
@@ -372,5 +373,44 @@ def test_nothing_listens_on_other_than_loopback() -> None:
             if not str(other).startswith("127."):
                 with pytest.raises(OSError, match="refused"):
                     await asyncio.open_connection(str(other), client.server.port)
+
+    play(test)
+
+
+def test_a_venue_that_stops_says_goodbye() -> None:
+    async def test() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with exchange() as client:
+                inner = await session.ws_connect(client.url + "/ws")
+                last = asyncio.create_task(inner.receive(5.0))
+                await asyncio.sleep(0)
+            assert (await last).type is aiohttp.WSMsgType.CLOSE
+            # Mutant: cut, as a fault would.
+            assert inner.close_code == aiohttp.WSCloseCode.GOING_AWAY
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.post(client.url + "/info", json={"type": "meta"})
+
+    play(test)
+
+
+def test_a_bug_that_stops_the_clock_is_told() -> None:
+    def stuck(_: int) -> float:
+        raise RuntimeError("stuck")
+
+    async def test() -> None:
+        async with exchange() as client:
+            client.venue.advance = stuck  # type: ignore[method-assign]
+            await client.server.wait()
+
+    with pytest.raises(RuntimeError, match="stuck"):
+        play(test)
+
+
+def test_a_server_that_cannot_listen_says_so_and_leaves_nothing() -> None:
+    async def test() -> None:
+        async with exchange() as client:
+            with pytest.raises(OSError, match="address already in use"):
+                async with exchange(port=client.server.port):
+                    pass
 
     play(test)
