@@ -73,6 +73,18 @@ class FakeExchange:
         self.ids = itertools.count(1_000)
         self.known_orders: dict[str, dict[str, Any]] = {}
         self.url = ""
+        # What the venue repeats to every subscriber dates from before anybody listened.
+        for coin, price in COINS.items():
+            old = {
+                "coin": coin,
+                "side": "B",
+                "px": f"{price:.1f}",
+                "sz": "9.0",
+                "hash": "0x00",
+                "users": ["0x1", "0x2"],
+            }
+            begin_ms = self.now_ms() - 60_000
+            self.tape[coin].extend(old | {"time": begin_ms + i, "tid": next(self.ids)} for i in range(REPLAYED))
 
     # --- life ---------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ def test_a_recording_replays_to_the_decisions_made_live(tmp_path: Path) -> None:
     """Killed by: a clock rounded to ms, an event in another order, history applied, next settlement left out."""
     live: dict[str, dict[int, Any]] = {coin: {} for coin in COINS}
     with FakeExchange(seed=2) as venue:
-        engines = {coin: hypermm.QuoteEngine(_instrument(coin), CONFIG) for coin in COINS}
+        engines = {coin: _holding(coin) for coin in COINS}
 
         def on_item(item: Received) -> None:
             apply_frame(item.events, engines, item.time_ns)
@@ -138,7 +138,7 @@ def test_a_recording_replays_to_the_decisions_made_live(tmp_path: Path) -> None:
 
         record(settings(venue, tmp_path, span_s=0.6), 1.4, drops(venue, 1, 0.6), on_item)
     for coin in COINS:
-        engine = hypermm.QuoteEngine(_instrument(coin), CONFIG)
+        engine = _holding(coin)
         replayed: dict[int, Any] = {}
 
         class Replay:
@@ -152,11 +152,19 @@ def test_a_recording_replays_to_the_decisions_made_live(tmp_path: Path) -> None:
         # Prints from before the subscription are told live, and to no engine.
         told = {at: decision for at, decision in live[coin].items() if at in replayed}
         assert len(live[coin]) - len(told) <= 1
+        assert 0 < load_recording(tmp_path, coin).dropped_replay_trades <= 30
         assert set(replayed) <= set(live[coin])
         assert replayed == told
         quoting = sum(decision.status is hypermm.QuoteStatus.QUOTING for decision in told.values())
         assert quoting > 100
         print(f"{coin}: {len(told)} decisions equal to the bit, {quoting} with quotes")
+
+
+def _holding(coin: str) -> hypermm.QuoteEngine:
+    """An engine with a position, so that funding matters to it."""
+    engine = hypermm.QuoteEngine(_instrument(coin), CONFIG)
+    engine.on_position(1, 1.0)
+    return engine
 
 
 def _instrument(coin: str) -> hypermm.Instrument:
