@@ -34,6 +34,7 @@ from hypermm.runtime.record import Recorder, RecorderSettings, Status
 if TYPE_CHECKING:
     from hypermm.exchange.hyperliquid.websocket import Received
 
+HOUR_NS = 3_600_000_000_000
 CONFIG = hypermm.EngineConfig(max_position=2.0)
 
 
@@ -81,7 +82,7 @@ def drops(venue: FakeExchange, times: int, every_s: float) -> Any:
 
 
 def test_with_dropped_sockets_every_frame_is_recorded_once_and_no_print_is_lost(tmp_path: Path) -> None:
-    """Killed by: a frame applied twice after a reconnection, a replayed print recorded anew, a piece lost at a span."""
+    """Killed by: a frame applied twice after a reconnection, a replayed print recorded anew, a piece lost."""
     with FakeExchange(seed=1, tick_s=0.02) as venue:
         status = record(settings(venue, tmp_path, span_s=0.8), 2.6, drops(venue, 2, 0.9))
         assert status.counts.connections == len(venue.connections) == 3
@@ -118,6 +119,9 @@ def test_with_dropped_sockets_every_frame_is_recorded_once_and_no_print_is_lost(
             assert len(loaded.context_time_ns) == sum(
                 row["channel"] == "activeAssetCtx" and row["data"]["coin"] == coin for row in told
             )
+            settlement = loaded.next_settlement_ns - loaded.context_time_ns
+            assert ((settlement > 0) & (settlement <= HOUR_NS)).all()
+            assert not (loaded.next_settlement_ns % HOUR_NS).any()
             assert all(np.diff(times).min() >= 0 for times in (loaded.best_time_ns, loaded.trade_time_ns))
         print(f"{len(recorded):,} frames over {len(venue.connections)} sockets, {lost} under way when one was cut")
     assert check_recording(tmp_path) == []
@@ -126,7 +130,7 @@ def test_with_dropped_sockets_every_frame_is_recorded_once_and_no_print_is_lost(
 
 
 def test_a_recording_replays_to_the_decisions_made_live(tmp_path: Path) -> None:
-    """Killed by: a clock rounded to ms, an event in another order, history applied, next settlement left out."""
+    """Killed by: a clock rounded to ms, an event in another order, history applied."""
     live: dict[str, dict[int, Any]] = {coin: {} for coin in COINS}
     with FakeExchange(seed=2) as venue:
         engines = {coin: _holding(coin) for coin in COINS}
