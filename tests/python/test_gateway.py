@@ -268,8 +268,15 @@ def test_refusals_are_outcomes_each_with_its_reason(venue: FakeExchange, tmp_pat
         venue.answers["order"] = {"status": "err", "response": text}
         spent = await gateway.place([order(2900.0)])
         count = len(venue.actions)
+        rows = {"cumVlm": "1.0", "nRequestsUsed": 10_050, "nRequestsCap": 10_001, "nRequestsSurplus": 0}
+        venue.answers["userRateLimit"] = rows
         waiting = await gateway.place([order(2900.0)])
         assert len(venue.actions) == count
+        # Trading has granted more, as the venue counts: that is asked for before an order is refused.
+        venue.answers["userRateLimit"] = rows | {"nRequestsCap": 20_000}
+        del venue.answers["order"]
+        gateway._recount_at_ns = 0
+        assert (await gateway.place([order(2900.0)]))[0].kind is OutcomeKind.RESTING
         canceled = await gateway.cancel([CancelOrder("ETH", 5)])
         return mixed, whole, spent, waiting, canceled
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,19 +20,19 @@ from pyarrow import parquet
 
 import hypermm
 from fake_exchange import COINS, DECIMALS, FakeExchange
+from hypermm.cli.record import _line
 from hypermm.cli.root import run
 from hypermm.exceptions import VenueError
 from hypermm.exchange.events import apply_frame
 from hypermm.exchange.hyperliquid import http
 from hypermm.exchange.hyperliquid.endpoint import endpoint
+from hypermm.exchange.hyperliquid.streams import StreamAge, StreamStatus
+from hypermm.exchange.hyperliquid.websocket import Counts, Received
 from hypermm.recording.check import check_recording
 from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.recording.layout import folders
 from hypermm.recording.load import available_coins, load_recording
 from hypermm.runtime.record import Recorder, RecorderSettings, Status
-
-if TYPE_CHECKING:
-    from hypermm.exchange.hyperliquid.websocket import Received
 
 HOUR_NS = 3_600_000_000_000
 CONFIG = hypermm.EngineConfig(max_position=2.0)
@@ -254,6 +254,18 @@ def test_of_a_refused_frame_nothing_is_recorded_but_the_frame(tmp_path: Path) ->
     assert not np.isclose(loaded.trade_size, 7.77).any()
     assert (loaded.bid_prices[:, 0] < loaded.ask_prices[:, 0]).all()
     assert check_recording(tmp_path) == []
+
+
+def test_the_status_line_says_phase_prices_refusals_and_what_is_late() -> None:
+    ages = [
+        StreamAge("l2Book", "ETH", StreamStatus.LATE, 12.4, 0.54),
+        StreamAge("bbo", "ETH", StreamStatus.LIVE, 9.0, None),
+    ]
+    counts = Counts(frames=12_345, refused=2, connections=3)
+    line = _line(Status(61.0, "ready", counts, {}, {}, 9_876, 0, ages, {"ETH": 3000.5, "BTC": None}))
+    for words in ("ready 61 s", "ETH 3000.5", "12,345 frames", "9,876 rows on disk", "2 refused", "2 reconnections"):
+        assert words in line
+    assert line.endswith("late: l2Book ETH 12 s")
 
 
 def test_spot_references_are_recorded_under_a_name_a_file_can_have(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ __all__ = ["Gateway"]
 EXPIRES_AFTER_S = 10.0
 LOOK_AGAIN_S = 0.5
 GIVE_UP_AFTER_S = 20.0
+RECOUNT_NS = 10 * NS_PER_S
 _CUMULATIVE = re.compile(r"Too many cumulative requests sent \((\d+) > (\d+)\)")
 _LOST_HINT = "the account's events will tell"
 
@@ -85,6 +86,7 @@ class Gateway:
         self._websocket = websocket
         self._vault = None if vault_address is None else encode.address(vault_address)
         self._expires_ns = round(expires_after_s * NS_PER_S)
+        self._recount_at_ns = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._clock: Callable[[], int] = http.clock
         if websocket is not None:
@@ -211,6 +213,11 @@ class Gateway:
         """The account's own limit: cancels wait for their turn, orders are refused here and not by the venue."""
         now_ns = self._clock()
         at_ns = self.budget.ready_at_ns(now_ns, items, cancels=is_cancel)
+        if at_ns > now_ns:
+            # What was traded since grants more: the venue's count decides, not ours.
+            await self._recount()
+            now_ns = self._clock()
+            at_ns = self.budget.ready_at_ns(now_ns, items, cancels=is_cancel)
         if at_ns <= now_ns:
             return None
         wait_s = (at_ns - now_ns) / NS_PER_S
@@ -220,6 +227,17 @@ class Gateway:
             return OrderOutcome(OutcomeKind.REFUSED, refusal=Refusal.RATE_LIMIT, text=text, hint=hint)
         await asyncio.sleep(wait_s)
         return None
+
+    async def _recount(self) -> None:
+        """Takes over the venue's count of the account's requests, at most every ten seconds."""
+        if self._clock() < self._recount_at_ns:
+            return
+        self._recount_at_ns = self._clock() + RECOUNT_NS
+        try:
+            told = await self._http.info("userRateLimit", user=self._account)
+        except (VenueError, WireError):
+            return
+        self.budget.refresh(told.nRequestsUsed, told.nRequestsCap)
 
     async def _send(self, action: encode.Action, items: int, expires_ns: int) -> list[OrderOutcome]:
         """By the first way there is.

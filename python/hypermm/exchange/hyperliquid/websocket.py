@@ -35,6 +35,7 @@ OPEN_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 1.0
 SEND_WITHIN_S = 10.0
 STOPPED = "stopped"
+MOST_LOGGED = 20
 LARGEST_FRAME = 16 * 2**20
 _SHORTEST_WAIT_S = 0.001
 
@@ -298,7 +299,8 @@ class Websocket:
     def _heed(self, now_ns: int, notice: Notice) -> None:
         if isinstance(notice, FrameRefused):
             self.counts.refused += 1
-            _log.warning("frame refused: %s", notice.error)
+            if self.counts.refused <= MOST_LOGGED:
+                _log.warning("frame refused: %s", notice.error)
         elif isinstance(notice, Disconnected) and notice.reason != STOPPED:
             _log.warning("disconnected: %s", notice.reason)
         elif isinstance(notice, RequestFailed) and self._http is not None and self._detour is None:
