@@ -22,7 +22,7 @@ import hypermm
 from fake_exchange import COINS, DECIMALS, FakeExchange
 from hypermm.cli.record import _line
 from hypermm.cli.root import run
-from hypermm.exceptions import VenueError
+from hypermm.exceptions import InvalidInputError, VenueError
 from hypermm.exchange.events import apply_frame
 from hypermm.exchange.hyperliquid import http
 from hypermm.exchange.hyperliquid.endpoint import endpoint
@@ -32,6 +32,7 @@ from hypermm.recording.check import check_recording
 from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.recording.layout import folders
 from hypermm.recording.load import available_coins, load_recording
+from hypermm.recording.rolling import RollingRecording, Rows
 from hypermm.runtime.record import Recorder, RecorderSettings, Status
 
 HOUR_NS = 3_600_000_000_000
@@ -254,6 +255,22 @@ def test_of_a_refused_frame_nothing_is_recorded_but_the_frame(tmp_path: Path) ->
     assert not np.isclose(loaded.trade_size, 7.77).any()
     assert (loaded.bid_prices[:, 0] < loaded.ask_prices[:, 0]).all()
     assert check_recording(tmp_path) == []
+
+
+def test_two_recordings_do_not_share_a_folder(tmp_path: Path) -> None:
+    """Killed by: the second making whole files of pieces that the first goes on adding to."""
+    first = RollingRecording(tmp_path, ["ETH"], 60.0)
+    rows = Rows()
+    rows.best("ETH", 1, 1, 1.0, 1.0, 2.0, 1.0)
+    first.write(rows, 5 * 10**18 // 4)
+    with pytest.raises(InvalidInputError, match="nobody records into"):
+        RollingRecording(tmp_path, ["ETH"], 60.0)
+    assert list(tmp_path.rglob("prices_ETH~000001.parquet"))
+    first.close()
+    RollingRecording(tmp_path, ["ETH"], 60.0).close()
+    assert len(folders(tmp_path)) == 2
+    with pytest.raises(InvalidInputError, match="span_s"):
+        RollingRecording(tmp_path, ["ETH"], 0.0)
 
 
 def test_the_status_line_says_phase_prices_refusals_and_what_is_late() -> None:

@@ -7,10 +7,11 @@ and nothing else, and memory does not depend on how long the recording has been 
 
 from __future__ import annotations
 
+import fcntl
 from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class RollingRecording:
         span_s: Length of a span, s.
 
     Raises:
-        InvalidInputError: A span is not above 0 s.
+        InvalidInputError: A span is not above 0 s, or another process records into the folder.
         MissingDependencyError: pyarrow is not installed.
         OSError: The folder cannot be written.
     """
@@ -103,6 +104,7 @@ class RollingRecording:
         arrow_modules()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._lock = _locked(folder)
         self.rows_written = 0
         self._coins = tuple(coins)
         self._span_ns = round(span_s * 1e9)
@@ -119,7 +121,7 @@ class RollingRecording:
             OSError: The folder cannot be written.
         """
         if self._span is not None and now_ns - self._begin_ns >= self._span_ns:
-            self.close()
+            self._end_span()
         if rows.count == 0:
             return
         if self._span is None:
@@ -147,11 +149,32 @@ class RollingRecording:
         wanted = [(stream, coin) for coin in self._coins for stream in _STREAMS]
         return [key for key in wanted if key not in rows.rows]
 
-    def close(self) -> None:
+    def _end_span(self) -> None:
         """Makes whole files of the span's pieces; the next rows begin a new one."""
         if self._span is not None:
             _seal(self._span)
         self._span = None
+
+    def close(self) -> None:
+        """Ends the span and lets another process record into the folder."""
+        self._end_span()
+        self._lock.close()
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """A lock on the folder, which ends with the process: two recordings would mend each other's pieces away."""
+    lock = (folder / ".lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise InvalidInputError(
+            field="folder",
+            value=str(folder),
+            expected="a folder that nobody records into",
+            hint="stop the other recording, or give another folder",
+        ) from error
+    return lock
 
 
 def _seal(span: Path) -> None:

@@ -166,10 +166,10 @@ class Recorder:
         async with HttpClient(settings.venue, self._clock, draw) as http:
             universe = await load_universe(http, feeds)
             session = Session(universe, settings.coins, draw, references=settings.references, weight=http.weight)
-            self._note_instruments(universe)
             recording = RollingRecording(settings.folder, feeds, settings.span_s)
             self._websocket = Websocket(session, settings.venue, self._clock, http=http)
             try:
+                self._note_instruments(universe)
                 await self._until_stopped(self._websocket, recording)
             finally:
                 # Cancelled or not: what was received is written, and the span's pieces become whole files.
@@ -201,7 +201,6 @@ class Recorder:
     def _note_instruments(self, universe: Universe) -> None:
         """The facts of every perpetual recorded, beside its files; those of an earlier recording stay."""
         folder = self._settings.folder
-        folder.mkdir(parents=True, exist_ok=True)
         before = facts_beside(folder)
         facts = {} if before is None else load_instruments(before)
         perpetuals = frozenset(universe.coins())
