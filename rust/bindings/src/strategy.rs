@@ -10,6 +10,7 @@ use hypermm_core::pricing::decision::{Decision, QuoteSide};
 use hypermm_core::types::{QuoteStatus, TimestampNs};
 use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::recording::at_row;
+use hypermm_simulation::venue::gateway::VenueOrder;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -90,6 +91,11 @@ impl<S: Strategy<Error = Error>> Strategy for Watched<'_, S> {
     #[inline]
     fn on_account(&mut self, time_ns: TimestampNs, event: &AccountEvent) -> Result<(), Ended> {
         Ok(self.inner.on_account(time_ns, event)?)
+    }
+
+    #[inline]
+    fn on_order(&mut self, time_ns: TimestampNs, order: &VenueOrder, instrument: &Instrument) -> Result<(), Ended> {
+        Ok(self.inner.on_order(time_ns, order, instrument)?)
     }
 
     #[inline]
