@@ -3,6 +3,7 @@
 mod account;
 mod market;
 mod quoting;
+pub mod shared;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,8 @@ pub struct QuoteEngine {
     config: EngineConfig,
     now_ns: Option<TimestampNs>,
     next_second_ns: TimestampNs,
-    book: Book,
+    // Apart, so that engines can be lent a book in place of their own.
+    book: Box<Book>,
     tape: Tape,
     context: ContextState,
     inventory: Inventory,
@@ -78,7 +80,7 @@ impl QuoteEngine {
             config,
             now_ns: None,
             next_second_ns: 0,
-            book: Book::default(),
+            book: Box::default(),
             tape: Tape::default(),
             context: ContextState::default(),
             inventory: Inventory::default(),

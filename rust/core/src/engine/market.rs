@@ -4,9 +4,10 @@ use super::{QuoteEngine, check_time_after};
 use crate::error::{Result, invalid_input, require_positive};
 use crate::estimators::drift::DriftFilter;
 use crate::event::{BestLevel, Context, MarketEvent, Trade};
-use crate::instrument::MAX_UNITS;
+use crate::instrument::{Instrument, MAX_UNITS};
 use crate::state::book::{Book, SnapshotLevels};
 use crate::state::context::ContextState;
+use crate::state::own_orders::OwnOrders;
 use crate::state::queue::CancelModel;
 use crate::types::{COARSER_HINT, Side, TimestampNs, is_coarser_than};
 
@@ -35,12 +36,7 @@ impl QuoteEngine {
         self.check_time(time_ns)?;
         let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
         let checked = Book::check_snapshot(&self.instrument, levels)?;
-        // The seconds before this event belong to the old book.
-        self.advance(time_ns);
-        self.book.apply_snapshot(time_ns, &checked);
-        self.after_book(time_ns);
-        self.own_orders.follow_book(&self.book, CancelModel::default());
-        self.observe_features(time_ns);
+        self.look(time_ns, |book| book.apply_snapshot(time_ns, &checked), OwnOrders::follow_book);
         Ok(())
     }
 
@@ -52,12 +48,24 @@ impl QuoteEngine {
         self.check_time(time_ns)?;
         let bid = Book::check_best(&self.instrument, Side::Buy, bid)?;
         let ask = Book::check_best(&self.instrument, Side::Sell, ask)?;
-        self.advance(time_ns);
-        self.book.apply_best(time_ns, bid, ask);
-        self.after_book(time_ns);
-        self.own_orders.follow_best(&self.book, CancelModel::default());
-        self.observe_features(time_ns);
+        self.look(time_ns, |book| book.apply_best(time_ns, bid, ask), OwnOrders::follow_best);
         Ok(())
+    }
+
+    /// Takes in a checked change of the book; our orders follow it.
+    #[inline]
+    pub(super) fn look(
+        &mut self,
+        time_ns: TimestampNs,
+        change: impl FnOnce(&mut Box<Book>),
+        follow: impl FnOnce(&mut OwnOrders, &Book, CancelModel),
+    ) {
+        // The seconds before this event belong to the old book.
+        self.advance(time_ns);
+        change(&mut self.book);
+        self.after_book(time_ns);
+        follow(&mut self.own_orders, &self.book, CancelModel::default());
+        self.observe_features(time_ns);
     }
 
     /// One print of the public tape.
@@ -66,7 +74,7 @@ impl QuoteEngine {
     /// Numbers or a price that are not valid, a time before the last.
     pub fn on_trade(&mut self, time_ns: TimestampNs, trade: &Trade) -> Result<()> {
         self.check_time(time_ns)?;
-        let units = self.check_trade(time_ns, trade)?;
+        let units = check_trade(&self.instrument, time_ns, trade)?;
         self.advance(time_ns);
         self.apply_trade(time_ns, trade, units);
         Ok(())
@@ -105,13 +113,13 @@ impl QuoteEngine {
         let mut last = self.now_ns;
         for (i, &time_ns) in times_ns.iter().enumerate() {
             check_time_after(last, time_ns)
-                .and_then(|()| self.check_trade(time_ns, &trade(i)))
+                .and_then(|()| check_trade(&self.instrument, time_ns, &trade(i)))
                 .map_err(|error| error.at_index(i, TRADE_COLUMNS))?;
             last = Some(time_ns);
         }
         for (i, &time_ns) in times_ns.iter().enumerate() {
             let trade = trade(i);
-            let units = self.check_trade(time_ns, &trade)?;
+            let units = check_trade(&self.instrument, time_ns, &trade)?;
             self.advance(time_ns);
             self.apply_trade(time_ns, &trade, units);
         }
@@ -181,22 +189,7 @@ impl QuoteEngine {
         }
     }
 
-    fn check_trade(&self, time_ns: TimestampNs, trade: &Trade) -> Result<i64> {
-        let units = self.instrument.price_from_f64("price", trade.price)?.0;
-        require_positive("size", trade.size)?;
-        if trade.size > MAX_UNITS {
-            return Err(invalid_input("size", trade.size, format!("at most {MAX_UNITS} contracts"), ""));
-        }
-        if let Some(time) = trade.exchange_time_ns
-            && (time < 0 || is_coarser_than(time, time_ns))
-        {
-            let hint = if time < 0 { "" } else { COARSER_HINT };
-            return Err(invalid_input("exchange_time_ns", time, "nanoseconds since 1970, as the receiver's", hint));
-        }
-        Ok(units)
-    }
-
-    fn apply_trade(&mut self, time_ns: TimestampNs, trade: &Trade, units: i64) {
+    pub(super) fn apply_trade(&mut self, time_ns: TimestampNs, trade: &Trade, units: i64) {
         let key_ns = trade.exchange_time_ns.unwrap_or(time_ns);
         let change = self.tape.apply(time_ns, key_ns, trade.aggressor, units, trade.price, trade.size, self.last_mid);
         self.own_orders.follow_trade(trade.aggressor, units, trade.size);
@@ -212,4 +205,20 @@ impl QuoteEngine {
     fn observe_features(&mut self, time_ns: TimestampNs) {
         self.model.observe_features(time_ns, &self.book, self.config.calibration.as_deref());
     }
+}
+
+/// A print's price in units.
+pub(super) fn check_trade(instrument: &Instrument, time_ns: TimestampNs, trade: &Trade) -> Result<i64> {
+    let units = instrument.price_from_f64("price", trade.price)?.0;
+    require_positive("size", trade.size)?;
+    if trade.size > MAX_UNITS {
+        return Err(invalid_input("size", trade.size, format!("at most {MAX_UNITS} contracts"), ""));
+    }
+    if let Some(time) = trade.exchange_time_ns
+        && (time < 0 || is_coarser_than(time, time_ns))
+    {
+        let hint = if time < 0 { "" } else { COARSER_HINT };
+        return Err(invalid_input("exchange_time_ns", time, "nanoseconds since 1970, as the receiver's", hint));
+    }
+    Ok(units)
 }

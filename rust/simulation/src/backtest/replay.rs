@@ -111,18 +111,6 @@ pub fn run_with<S: Strategy>(
     settings.validate()?;
     config.validate()?;
     columns.validate()?;
-    run_checked(columns, instrument, config, settings, strategy, progress)
-}
-
-/// [`run_with`] over what has been checked.
-pub(super) fn run_checked<S: Strategy>(
-    columns: &RecordingColumns<'_>,
-    instrument: &Instrument,
-    config: &EngineConfig,
-    settings: &BacktestSettings,
-    strategy: &mut S,
-    progress: &mut dyn FnMut(f64),
-) -> std::result::Result<BacktestOutput, S::Error> {
     match settings.fill_model {
         FillSettings::Probabilistic(parameters) => {
             let model = ProbabilisticFills::new(parameters, settings.seed)?;
@@ -144,11 +132,22 @@ fn run_filled<M: FillModel, S: Strategy>(
     strategy: &mut S,
     progress: &mut dyn FnMut(f64),
 ) -> std::result::Result<BacktestOutput, S::Error> {
-    let venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
-    let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: settings.log_equity };
-    let mut cycle = Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)?;
+    let mut cycle = new_cycle(columns, instrument, config, settings, model)?;
     play(columns, &mut cycle, strategy, progress)?;
     cycle.finish(columns.span_ns().unwrap_or_default(), columns.len() as u64).map_err(S::Error::from)
+}
+
+/// Our side of a run over a recording, before its first event.
+pub(super) fn new_cycle<'a, M: FillModel>(
+    columns: &RecordingColumns<'a>,
+    instrument: &'a Instrument,
+    config: &'a EngineConfig,
+    settings: &BacktestSettings,
+    model: M,
+) -> Result<Cycle<'a, RecordedVenue<'a, M>>> {
+    let venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
+    let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: settings.log_equity };
+    Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)
 }
 
 fn play<M: FillModel, S: Strategy>(
@@ -179,11 +178,19 @@ fn play<M: FillModel, S: Strategy>(
             progress(events as f64 / total);
         }
     }
-    // What happened at the venue by the end is ours, though the news would have come later.
-    cycle.venue.advance(end_ns);
-    cycle.catch_up(strategy, TimestampNs::MAX, end_ns)?;
+    run_out(cycle, strategy, end_ns)?;
     progress(1.0);
     Ok(())
+}
+
+/// After the last event: what happened at the venue by the end is ours, though the news would have come later.
+pub(super) fn run_out<M: FillModel, S: Strategy>(
+    cycle: &mut Cycle<'_, RecordedVenue<'_, M>>,
+    strategy: &mut S,
+    end_ns: TimestampNs,
+) -> std::result::Result<(), S::Error> {
+    cycle.venue.advance(end_ns);
+    cycle.catch_up(strategy, TimestampNs::MAX, end_ns)
 }
 
 #[inline]
