@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,6 +203,21 @@ def test_wrong_arguments_are_refused_by_name(recording: Recording, tmp_path: Pat
         with pytest.raises(HypermmError) as refused:
             hypermm.sweep(**arguments)
         assert refused.value.field == field
+
+
+# Kills: a refused row whose place in the user's file is not said, here or by a worker.
+def test_a_price_off_the_grid_is_refused_with_file_and_row(recording: Recording, tmp_path: Path) -> None:
+    prices = recording.trade_price.copy()
+    prices[40] += 0.000_123
+    wrong = Recording.from_columns("ETH", recording.columns() | {"trade_price": prices})
+    write_recording(wrong, tmp_path)
+    arguments: dict[str, Any] = {"instrument": INSTRUMENT, "configs": CONFIGS[:1], **SETTINGS}
+    with ThreadPoolExecutor(1) as pool:
+        for executor in (None, pool):
+            with pytest.raises(InvalidInputError, match=r"trades_ETH\.parquet row 40"):
+                hypermm.sweep((tmp_path, "ETH"), executor=executor, **arguments)
+    with pytest.raises(InvalidInputError, match="trade row 40"):
+        hypermm.sweep(wrong, **arguments)
 
 
 def test_what_progress_raises_ends_the_sweep(recording: Recording) -> None:

@@ -222,7 +222,7 @@ fn engine(max_position: f64, levels: u32, is_calibrated: bool) -> QuoteEngine {
 }
 
 /// Features of every tier, slow and fast, of the book, the tape, other markets and our own fills.
-fn calibration() -> Calibration {
+pub(crate) fn calibration() -> Calibration {
     let ids = [
         (FeatureId::BookImbalance2, 0.0, Some(50.0)),
         (FeatureId::FlowCount30, 30.0, Some(4.0)),

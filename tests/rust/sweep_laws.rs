@@ -1,5 +1,7 @@
 //! A sweep is its runs alone.
 
+use std::sync::Arc;
+
 use hypermm_core::config::EngineConfig;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
@@ -7,9 +9,12 @@ use hypermm_simulation::backtest::output::Summary;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run};
 use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
 use hypermm_simulation::market::recording::RecordingColumns;
+use hypermm_simulation::market::references::ReferenceColumns;
 use hypermm_simulation::market::session::{Session, SessionSettings};
 use hypermm_simulation::venue::fill_models::FillSettings;
 use proptest::prelude::*;
+
+use crate::engine_storm::calibration;
 
 fn eth() -> Instrument {
     Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap()
@@ -48,7 +53,8 @@ fn config() -> impl Strategy<Value = EngineConfig> {
     let quoting = (0.002..0.2, 0.0..8.0, 1_u32..12, 0.2..4.0, 1.0..3.0, proptest::option::of(0.01..0.2));
     let learning = (0.005..0.1, 0.01..0.2, 0.0..0.2, 0.0..0.2, 0.0..0.2, 0.05..3.0, 0.1..2.0, 100.0..7200.0, 0.2..8.0);
     let risk = (0.0..1.5, 0.0..2.0, 0.5..5.0, 6.0..900.0, 10.0..600.0, 0.0..2.0, 0.0..4e-4, 0.0..3.0, any::<bool>());
-    (quoting, learning, risk).prop_map(|(quoting, learning, risk)| EngineConfig {
+    (quoting, learning, risk, any::<bool>()).prop_map(|(quoting, learning, risk, is_calibrated)| EngineConfig {
+        calibration: is_calibrated.then(|| Arc::new(calibration())),
         risk_aversion: quoting.0,
         inventory_curvature: quoting.1,
         levels: quoting.2,
@@ -104,7 +110,12 @@ proptest! {
         seed in 0_u64..1000,
     ) {
         let session = session(240.0, seed);
-        let columns = session.columns();
+        let mut columns = session.columns();
+        // Prices of other markets just after each tenth best price, some of them several before one event.
+        let times_ns: Vec<i64> = columns.best_time_ns.iter().step_by(10).flat_map(|time_ns| [time_ns + 1; 2]).collect();
+        let prices: Vec<f64> = (0..times_ns.len()).map(|row| 4270.0 + (row % 7) as f64).collect();
+        let others = ["spot", "BTC"].map(|name| ReferenceColumns { name, time_ns: &times_ns, price: &prices });
+        columns.references = &others;
         let latency = hypermm_simulation::venue::latency::Latency {
             to_venue_ns: to_venue_ms * 1_000_000,
             ..Default::default()

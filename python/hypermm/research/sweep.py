@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -15,6 +16,7 @@ import numpy as np
 from hypermm._core import EngineConfig, Instrument, run_sweep
 from hypermm.exceptions import InvalidInputError, MissingDependencyError
 from hypermm.recording import Recording, load_recording
+from hypermm.recording.schema import STREAMS
 from hypermm.research.grid import grid_configs
 from hypermm.research.views import view_models
 
@@ -39,6 +41,7 @@ __all__ = ["sweep"]
 # Enough that reading and checking a recording once more does not show, few enough that a killed sweep loses little.
 _CHUNK = 32
 _FORMAT = 1
+_ROW = re.compile(rf"\b(?P<stream>{'|'.join(STREAMS)}) row (?P<row>\d+)")
 _COUNTS = (
     "fills",
     "buy_fills",
@@ -197,7 +200,7 @@ def _here(
     chunks: Sequence[Sequence[EngineConfig]],
     todo: Sequence[int],
     views: Sequence[tuple[str, FillModel]],
-    settings: Mapping[str, Any],
+    settings: dict[str, Any],
     threads: int | None,
     progress: Progress | None,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -208,15 +211,7 @@ def _here(
         told = None if progress is None else partial(_tell, progress, before, total)
         yield (
             place,
-            run_sweep(
-                recording,
-                instrument,
-                chunks[place],
-                [model for _, model in views],
-                threads=threads,
-                progress=told,
-                **settings,
-            ),
+            _run(recording, instrument, chunks[place], views, settings | {"threads": threads, "progress": told}),
         )
         before += events * len(chunks[place])
 
@@ -256,13 +251,26 @@ def _elsewhere(
 
 def _play(task: _Task, configs: Sequence[EngineConfig]) -> list[dict[str, Any]]:
     """One chunk in a worker."""
-    return run_sweep(
-        _held(*task.source),
-        task.instrument,
-        configs,
-        [model for _, model in task.views],
-        **task.settings,
-    )
+    return _run(_held(*task.source), task.instrument, configs, task.views, task.settings)
+
+
+def _run(
+    recording: Any,
+    instrument: Instrument,
+    configs: Sequence[EngineConfig],
+    views: Sequence[tuple[str, FillModel]],
+    settings: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Every configuration under every view. A row that is refused is named by its file and line where it has one."""
+    try:
+        return run_sweep(recording, instrument, configs, [model for _, model in views], **settings)
+    except InvalidInputError as error:
+        found = _ROW.search(error.hint)
+        if not found or not isinstance(recording, Recording):
+            raise
+        place = recording.source_of(found["stream"], int(found["row"]), error.field) or found[0]
+        hint = error.hint.replace(found[0], place)
+        raise InvalidInputError(field=error.field, value=error.value, expected=error.expected, hint=hint) from None
 
 
 @lru_cache(maxsize=2)

@@ -29,6 +29,7 @@ enum Seen {
 
 /// A stretch of checked events with the book after each.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "a book is lent by swapping pointers, not 1.3 kB")]
 pub struct SharedEvents<'a> {
     events: Vec<(TimestampNs, MarketEvent<'a>, Seen)>,
     /// The book before the stretch, then after each of its changes; those past `last_book` are of an earlier stretch.
