@@ -26,6 +26,7 @@ __all__ = [
     "OwnOrder",
     "PositionUpdate",
     "QuotaUpdate",
+    "ReferenceUpdate",
     "TradesUpdate",
     "apply_frame",
     "next_settlement_ns",
@@ -258,6 +259,18 @@ class QuotaUpdate(Struct):
     def apply(self, engine: QuoteEngine, time_ns: int) -> None:
         """Hands it to an engine at the receiver's time."""
         engine.on_quota(time_ns, self.requests_remaining, self.requests_last_day)
+
+
+class ReferenceUpdate(Struct, gc=False):
+    """A price of another market, for every engine whose calibration names it."""
+
+    market: str
+    exchange_time_ns: int
+    price: float
+
+    def apply(self, engine: QuoteEngine, time_ns: int) -> None:
+        """Hands it to an engine at the receiver's time."""
+        engine.on_reference(time_ns, self.market, self.price)
 
 
 MarketEvent: TypeAlias = BookUpdate | BestUpdate | TradesUpdate | ContextUpdate
