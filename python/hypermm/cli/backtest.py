@@ -12,6 +12,7 @@ import hypermm
 from hypermm.cli.output import json_option, print_json, progress_bar
 from hypermm.cli.run_output import Played, print_run, warn, write_run
 from hypermm.config import RunConfig, Settings, load_settings, refuse_overrides
+from hypermm.config.engine_calibration import calibration_for
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.research.evaluate import mid_path
@@ -20,7 +21,12 @@ from hypermm.research.views import FillView, fill_views
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["backtest", "known_instrument", "run_backtest", "run_session"]
+    import numpy as np
+    import numpy.typing as npt
+
+    References = dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
+
+__all__ = ["backtest", "known_instrument", "references_beside", "run_backtest", "run_session"]
 
 _MOST_EVENTS_TIMED_AGAIN = 5_000_000
 _PRESET, _MINUTES = "hype", 30.0
@@ -56,6 +62,7 @@ _RECORDED_ONLY = ("fill_model", "cancel_exponent", "to_venue_ms", "acknowledge_m
     type=click.Choice(["paper", "default", "risk_averse", "power", "log"]),
     help="What fills our orders at the recorded venue.  [default: paper]",
 )
+@click.option("--calibration", type=click.Path(dir_okay=False), help="File that hypermm calibrate wrote for this coin.")
 @click.option("--views/--no-views", default=True, help="Report the run under three fill models.  [default: views]")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: out/COIN]")
@@ -71,6 +78,7 @@ def backtest(
     seed: int | None,
     cycle_ms: float | None,
     fill_model: str | None,
+    calibration: str | None,
     views: bool,
     instrument_file: str | None,
     out: str | None,
@@ -87,6 +95,8 @@ def backtest(
     )
     given = {"run.seed": seed, "run.cycle_ms": cycle_ms, "run.fill_model": fill_model}
     flags = [f"{name}={value}" for name, value in given.items() if value is not None]
+    if calibration is not None:
+        flags.append(f"run.calibration={calibration!r}")
     if venue == "matching":
         refuse_overrides(
             overrides,
@@ -111,7 +121,10 @@ def backtest(
         instrument = known_instrument(coin, instrument_file or facts_beside(data))
         folder = Path(out) if out else Path("out") / coin.replace(":", "-")
         title = f"{coin}, recorded"
-        summary = run_backtest(recording, instrument, settings, folder, title, as_json=as_json, views=views)
+        markets = references_beside(data, calibration_for(settings.run.calibration, instrument))
+        summary = run_backtest(
+            recording, instrument, settings, folder, title, as_json=as_json, views=views, references=markets
+        )
     if as_json:
         print_json(summary)
 
@@ -149,12 +162,13 @@ def run_backtest(
     *,
     as_json: bool,
     views: bool = True,
+    references: References | None = None,
 ) -> dict[str, Any]:
     """Replays a recording, writes the files into `folder`, prints the tables unless `as_json`, returns the summary."""
     begin = time.perf_counter()
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    config = settings.engine_config(max_position=cap)
-    arguments = _arguments(settings)
+    config = _configured(settings, instrument, max_position=cap)
+    arguments = _arguments(settings) | {"references": references}
     with progress_bar(title) as advance:
         result = hypermm.backtest(
             recording, instrument, config, fill_model=settings.run.fills_by, progress=advance, **arguments
@@ -167,7 +181,7 @@ def run_backtest(
         )
         summary["events_per_s"] = bare.summary()["events_per_s"]
     shown = {name: getattr(settings.run, name) for name in settings.run.__struct_fields__}
-    by_model = _views(recording, instrument, config, settings, summary) if views else []
+    by_model = _views(recording, instrument, config, settings, summary, arguments) if views else []
     played = Played(title, recording, instrument, config, shown, result, summary, by_model)
     return _finish(played, folder, begin, as_json=as_json)
 
@@ -189,7 +203,7 @@ def run_session(
     begin = time.perf_counter()
     instrument, price = preset.instrument, preset.start_price
     cap = instrument.round_size(settings.run.max_position_usd / price)
-    config = settings.engine_config(max_position=cap, maker_fee_bps=preset.maker_fee_bps)
+    config = _configured(settings, instrument, max_position=cap, maker_fee_bps=preset.maker_fee_bps)
     deposit_usd = max(_LEAST_DEPOSIT_USD, config.max_position * price)
     with progress_bar(title) as advance:
         result, columns = hypermm.matching_session(
@@ -207,7 +221,7 @@ def run_session(
     if views:
         figures = (summary["fills"], summary["volume_usd"], summary["pnl_usd"], summary["edge_bps"])
         ours = FillView("this run", "matching venue", *figures, summary["markout_bps"]["10s"])
-        by_model = [ours, *_views(recording, instrument, config, settings, summary)]
+        by_model = [ours, *_views(recording, instrument, config, settings, summary, _arguments(settings))]
     shown = {
         "venue": "matching",
         "preset": preset.name,
@@ -219,6 +233,20 @@ def run_session(
     }
     played = Played(title, recording, instrument, config, shown, result, summary, by_model)
     return _finish(played, folder, begin, as_json=as_json)
+
+
+def references_beside(data: str | Path, calibration: hypermm.Calibration | None) -> References:
+    """Mids of the other markets a calibration names, of the recordings of the same folder."""
+    markets = {calibration.lead_market, calibration.basis_market} - {None} if calibration is not None else set()
+    paths = {market: mid_path(load_recording(data, market)) for market in markets if market is not None}
+    return {market: (path.time_ns, path.mid_price) for market, path in paths.items()}
+
+
+def _configured(settings: Settings, instrument: hypermm.Instrument, **otherwise: float) -> hypermm.EngineConfig:
+    """The engine's configuration, with the calibration that the settings name."""
+    calibration = calibration_for(settings.run.calibration, instrument)
+    given = {} if calibration is None else {"calibration": calibration}
+    return settings.engine_config(**otherwise, **given)
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
@@ -236,10 +264,11 @@ def _views(
     config: hypermm.EngineConfig,
     settings: Settings,
     summary: dict[str, Any],
+    arguments: dict[str, Any],
 ) -> list[FillView]:
     """The recording under three fill models, noted in the summary."""
     exponent = settings.run.cancel_exponent
-    views = fill_views(recording, instrument, config, cancel_exponent=exponent, **_arguments(settings))
+    views = fill_views(recording, instrument, config, cancel_exponent=exponent, **arguments)
     summary["views"] = [view._asdict() for view in views]
     return views
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hypermm.cli.ablation import ablation
 from hypermm.cli.backtest import backtest
 from hypermm.cli.calibrate import calibrate, studies, validate
 from hypermm.cli.config import config
@@ -42,7 +43,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, sweep, tune, demo, scenario, exchange):
+for command in (backtest, ablation, sweep, tune, demo, scenario, exchange):
     cli.add_command(command)
 for command in (config, features, calibrate, validate, studies, connect, record, recording, data, instruments):
     cli.add_command(command)

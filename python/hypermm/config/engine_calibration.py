@@ -7,11 +7,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypermm._core import CalibratedFeature, Calibration
+from hypermm.config.calibration_file import load_calibration
 
 if TYPE_CHECKING:
+    from hypermm import Instrument
     from hypermm.config.calibration import AcceptedFeature, CalibrationArtifact
 
-__all__ = ["engine_calibration"]
+__all__ = ["calibration_for", "engine_calibration"]
+
+
+def calibration_for(path: str, instrument: Instrument, *, now_ns: int | None = None) -> Calibration | None:
+    """The calibration of a settings file for an instrument; None for an empty path.
+
+    Args:
+        path: File that `hypermm calibrate` wrote, or "".
+        instrument: What it is to be used for.
+        now_ns: The present; the age is checked where it is given, as live it must be.
+
+    Raises:
+        InvalidConfigError: As of `load_calibration`.
+    """
+    if not path:
+        return None
+    return engine_calibration(load_calibration(path, now_ns=now_ns, instrument=instrument))
 
 
 def engine_calibration(artifact: CalibrationArtifact) -> Calibration:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from hypermm._core import EngineConfig
+from hypermm._core import Calibration, EngineConfig
 from hypermm.config.exchange import ExchangeConfig
 from hypermm.exceptions import InvalidConfigError
 
@@ -31,6 +31,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
         to_venue_ms: From sending an order until the venue acts on it, ms.
         acknowledge_ms: From the venue's act until we know of it, ms.
+        calibration: File that `hypermm calibrate` wrote for this instrument; empty: none.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Seed of every draw. Unit: 1.")] = 0
@@ -58,6 +59,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     acknowledge_ms: Annotated[
         float, msgspec.Meta(ge=0, le=60_000, description="From the venue's act until we know of it. Unit: ms.")
     ] = 30.0
+    calibration: Annotated[
+        str, msgspec.Meta(description="File that hypermm calibrate wrote for this instrument; empty: none. Unit: 1.")
+    ] = ""
 
     @property
     def cycle_ns(self) -> int:
@@ -83,11 +87,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     run: RunConfig = RunConfig()
     exchange: ExchangeConfig = ExchangeConfig()
 
-    def engine_config(self, **otherwise: EngineValue) -> EngineConfig:
+    def engine_config(self, **otherwise: EngineValue | Calibration) -> EngineConfig:
         """The engine's configuration.
 
         Args:
-            otherwise: Fields used where [engine] sets none, such as max_position, the cap in contracts.
+            otherwise: Used where [engine] sets none: max_position, the cap in contracts, or the calibration.
 
         Raises:
             InvalidConfigError: A field is unknown, of the wrong type or out of range.
