@@ -35,6 +35,7 @@ from hypermm.research.calibration.replay import (
     window,
 )
 from hypermm.research.calibration.sample import Sample, concatenated, data_hash, make_sample
+from hypermm.research.calibration.threads import single_threaded
 from hypermm.research.calibration.volatility import fit_volatility
 from hypermm.research.evaluate import mid_path
 
@@ -161,6 +162,7 @@ def _within(sample: Sample, from_ns: int, to_ns: int) -> Sample:
     return part
 
 
+@single_threaded
 def calibrate(
     sources: Sequence[Source],
     instrument: hypermm.Instrument,
@@ -244,6 +246,7 @@ class FittedSample(NamedTuple):
     held_out_bps: Floats
 
 
+@single_threaded
 def calibrate_sample(
     sample: Sample, gates: Gates, cost: CostTest, progress: Progress = lambda _done, _total: None
 ) -> FittedSample:

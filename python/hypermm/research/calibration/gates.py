@@ -19,6 +19,7 @@ from hypermm.research.calibration.regression import (
     r2_score,
     without_missing,
 )
+from hypermm.research.calibration.threads import single_threaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,9 @@ Target = Literal["return", "residual"]
 RESIDUAL_PREFIXES = ("flow_", "trend_")
 _MIN_KNOWN_SHARE = 0.05
 _CHANCE = 95.0
+# Newey–West weights of one horizon take in half of what overlapping targets share, and the drift outlasts it: the error
+# of α would be a fifth too small.
+_ERROR_HORIZONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ class Selection:
     joint_forecast: Floats
 
 
+@single_threaded
 def select(
     sample: Sample,
     residual_bps: Floats,
@@ -313,7 +318,7 @@ def _verdict(
         target=one.target,
         share_known=share,
         alpha=one.alpha,
-        alpha_error=coefficient_error(values, targets[one.target], weight, sample.lags),
+        alpha_error=coefficient_error(values, targets[one.target], weight, _ERROR_HORIZONS * sample.lags),
         r2=one.r2,
         r2_error=one.r2_error,
         clark_west_t=one.t,

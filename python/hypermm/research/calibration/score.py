@@ -11,6 +11,7 @@ from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.drift import Filtered, filter_sample
 from hypermm.research.calibration.noise import Mapping, expected_time
 from hypermm.research.calibration.regression import clark_west, r2_score, without_missing
+from hypermm.research.calibration.threads import single_threaded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,6 +106,7 @@ def reliability(target: Floats, forecast: Floats, lags: int) -> list[dict[str, f
     return rows
 
 
+@single_threaded
 def validation(artifact: CalibrationArtifact, sample: Sample) -> dict[str, Any]:
     """The figures of a calibration on rows it was not fitted to."""
     filtered, forecast = forecast_of(artifact, sample)
