@@ -56,6 +56,7 @@ verify: $(VENV)/.packages
 	$(call build,release)
 	LAW_CASES=20000 cargo test --profile fast -p hypermm-simulation --test laws engine_storm -- --nocapture
 	LAW_CASES=100000 cargo test --profile fast -p hypermm-simulation --test laws matching_ -- --nocapture
+	LAW_CASES=500 cargo test --profile fast -p hypermm-simulation --test laws loopback_ -- --nocapture
 	cargo test --profile fast -p hypermm-simulation --test laws matching_speed -- --nocapture --ignored
 	cargo test --profile fast -p hypermm-simulation --test laws scenario_incidents -- --ignored --nocapture --test-threads 1
 	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify

@@ -138,6 +138,7 @@ def test_info_answers_are_parsed(clients: Clients) -> None:
         for index, row in enumerate(metas[dex]):
             assert info.name_to_asset(row["name"]) == offset + index
     assert any(row.get("isDelisted") for row in metas[""])
+    assert (metas["xyz"][0]["marginMode"], metas["xyz"][0]["growthMode"]) == ("strictIsolated", "enabled")
     for coin, dex in (("ETH", ""), (BUILDER_COIN, "xyz")):
         bids, asks = info.l2_snapshot(coin)["levels"]
         assert float(bids[0]["px"]) < mid(info, coin) < float(asks[0]["px"])
@@ -235,6 +236,7 @@ def test_leverage_margin_and_the_dead_man_switch_are_set(clients: Clients) -> No
     assert maker.update_isolated_margin(5.0, "ETH") == done
     (position,) = [row["position"] for row in info.user_state(MAKER.address)["assetPositions"]]
     assert abs(Decimal(position["marginUsed"]) - before - 5) < 2
+    assert maker.update_leverage(5, BUILDER_COIN)["response"] == "Cross margin is not allowed for this asset."
     assert maker.update_leverage(100, "ETH")["response"] == "Invalid leverage value"
     (closed,) = statuses(maker.market_close("ETH", slippage=0.02))
     assert float(closed["filled"]["totalSz"]) == 0.05
@@ -300,6 +302,10 @@ def test_two_accounts_trade_and_hear_of_it(alone: Clients) -> None:
         mine = [row for row in info.user_fills(MAKER.address) if row["oid"] == oid]
         assert sum(float(row["sz"]) for row in mine) == 30.0
         theirs = [row for row in info.user_fills(TAKER.address) if row["oid"] == taken["filled"]["oid"]]
+        # The builder's scale of 1 doubles what the lowest tier pays, growth mode makes a tenth of it.
+        for row, rate in [*((row, "0.00003") for row in mine), *((row, "0.00009") for row in theirs)]:
+            owed = Decimal(row["px"]) * Decimal(row["sz"]) * Decimal(rate)
+            assert 0 <= owed - Decimal(row["fee"]) < Decimal("0.000001")
         both = {row["tid"] for row in mine} & {row["tid"] for row in theirs}
         assert both, "the two did not meet"
         assert sum(Decimal(row["sz"]) for row in theirs) == Decimal(taken["filled"]["totalSz"])

@@ -164,9 +164,9 @@ def test_a_builder_dex_is_a_clearinghouse_of_its_own() -> None:
             [status] = await client.order(limit(round(ask * 1.02, 3), size="2", tif="Ioc", asset=GOLD))
             assert status["filled"]["totalSz"] == "2.0"
             fills = await client.info("userFills", user=user)
-            # Scale 1: twice the fee.
+            # Scale 1: twice the fee; growth mode: a tenth of it.
             for fill in fills:
-                assert float(fill["fee"]) == pytest.approx(float(fill["px"]) * float(fill["sz"]) * 9e-4, abs=1.1e-6)
+                assert float(fill["fee"]) == pytest.approx(float(fill["px"]) * float(fill["sz"]) * 9e-5, abs=1.1e-6)
             assert (await client.info("clearinghouseState", user=user))["assetPositions"] == []
             [row] = (await client.info("clearinghouseState", user=user, dex="xyz"))["assetPositions"]
             assert (row["position"]["coin"], row["position"]["szi"]) == ("xyz:GOLD", "2.0")

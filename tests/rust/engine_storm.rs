@@ -338,6 +338,6 @@ proptest! {
 
 /// Cases of a property: `LAW_CASES` asks for more, as the slow proofs do.
 #[allow(clippy::disallowed_methods, reason = "how many cases a run tries is not part of what is tested")]
-fn cases(default: u32) -> u32 {
+pub(crate) fn cases(default: u32) -> u32 {
     std::env::var("LAW_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

@@ -209,7 +209,7 @@ fn account_of(event: &LoopbackEvent) -> Option<AccountId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(crate::engine_storm::cases(24)))]
 
     /// Mutants: a timer that starts at each call of `advance`; answers that wait for the next block; a market asked
     /// once a call.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 __all__ = ["DELISTED", "Contract", "Listing"]
 
+_MARGIN_MODES = {"no_cross": "noCross", "strict_isolated": "strictIsolated"}
 _BUILDER_BASE, _DEX_STEP = 100_000, 10_000
 _DEPLOYER = "0x" + "d" * 40
 _USDC = {
@@ -30,12 +31,18 @@ class Contract(Struct, frozen=True, kw_only=True):
         coin: Its name, on builder dexes with the dex before it.
         size_decimals: Decimal places of a size.
         max_leverage: Largest leverage.
+        margin_mode: As `LoopbackCoin` has it.
+        growth_mode: Fees and the volume that counts are a tenth.
+        fee_scale: What the builder adds to fees; 0 on the first dex.
         last_price: What it is frozen at when delisted; "" for one that trades.
     """
 
     coin: str
     size_decimals: int
     max_leverage: int
+    margin_mode: Literal["cross", "no_cross", "strict_isolated"] = "cross"
+    growth_mode: bool = False
+    fee_scale: float = 0.0
     last_price: str = ""
 
     @property
@@ -50,7 +57,7 @@ class Contract(Struct, frozen=True, kw_only=True):
 
     def meta(self) -> dict[str, Any]:
         """Its row of the universe."""
-        row = {
+        row: dict[str, Any] = {
             "szDecimals": self.size_decimals,
             "name": self.coin,
             "maxLeverage": self.max_leverage,
@@ -58,8 +65,13 @@ class Contract(Struct, frozen=True, kw_only=True):
         }
         if self.is_delisted:
             row["isDelisted"] = True
+        if self.margin_mode != "cross":
+            row |= {"onlyIsolated": True, "marginMode": _MARGIN_MODES[self.margin_mode]}
+        if self.growth_mode:
+            row["growthMode"] = "enabled"
         if self.dex:
-            row |= {"deployerFeeScale": "1.0", "lastFeeScaleChangeTime": "2025-11-23T17:21:40.390706535"}
+            scale = {"deployerFeeScale": str(self.fee_scale)}
+            row |= scale | {"lastFeeScaleChangeTime": "2025-11-23T17:21:40.390706535"}
         return row
 
 

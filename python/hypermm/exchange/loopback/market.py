@@ -11,7 +11,7 @@ from hypermm.exchange.loopback.listing import DELISTED, Contract, Listing
 __all__ = ["BUILDER_COIN", "listed"]
 
 BUILDER_COIN = "xyz:GOLD"
-"""A contract of a builder dex stands beside every other."""
+"""A contract of a builder dex stands beside every other: isolated margin that stays, growth mode, a fee scale of 1."""
 _BUILDER_PRESET = "hype"
 _DEEP = frozenset({"BTC", "ETH"})
 
@@ -42,7 +42,14 @@ def listed(
     contracts = [
         DELISTED,
         *(
-            Contract(coin=each.coin, size_decimals=each.size_decimals, max_leverage=each.max_leverage)
+            Contract(
+                coin=each.coin,
+                size_decimals=each.size_decimals,
+                max_leverage=each.max_leverage,
+                margin_mode="strict_isolated" if ":" in each.coin else "cross",
+                growth_mode=":" in each.coin,
+                fee_scale=1.0 if ":" in each.coin else 0.0,
+            )
             for each, _ in instruments
         ),
     ]
@@ -55,7 +62,9 @@ def listed(
             each,
             listing.asset_ids[each.coin],
             dex=listing.by_coin[each.coin].dex,
-            deployer_fee_scale=1.0 if listing.by_coin[each.coin].dex else 0.0,
+            deployer_fee_scale=listing.by_coin[each.coin].fee_scale,
+            growth_mode=listing.by_coin[each.coin].growth_mode,
+            margin_mode=listing.by_coin[each.coin].margin_mode,
             impact_notional_usd=20_000.0 if each.coin in _DEEP else 6_000.0,
             **market,
         )
