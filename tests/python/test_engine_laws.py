@@ -229,6 +229,37 @@ def test_positive_funding_lowers_both_quotes_and_negative_raises_them() -> None:
         assert up == pytest.approx(down, rel=1e-6)
 
 
+@pytest.mark.parametrize("sign_of_position", [-1, 1])
+@pytest.mark.parametrize("sign_of_funding", [-1, 1])
+def test_within_two_horizons_of_settlement_quotes_move_away_from_what_pays_funding(
+    sign_of_position: int, sign_of_funding: int
+) -> None:
+    """5 bps, as configured by default: all four combinations, and more the nearer the settlement is.
+
+    Kills: a carry that follows the sign of the position, one that grows with the time left, one that only widens.
+    """
+    horizon_s = warm_engine().engine.estimates()["horizon_s"]
+    moved = []
+    for horizons in (2.0, 1.0, 0.25):
+        tops = {}
+        for rate in (0.0, sign_of_funding * 5e-4):
+            market = warm_engine()
+            now = at(market.time_s)
+            market.engine.on_position(now, sign_of_position * 0.4 * FINE_POSITION)
+            due = at(market.time_s + horizons * horizon_s)
+            market.engine.on_context(now, funding_rate=rate, next_settlement_ns=due)
+            decision = market.quote()
+            tops[rate] = np.array([decision.bids.prices[0], decision.asks.prices[0]])
+        moved.append((tops[sign_of_funding * 5e-4] / tops[0.0] - 1.0) * 1e4)
+    print(
+        f"position {sign_of_position:+d}, funding {sign_of_funding:+d}: bid and ask move, bps, at 2, 1, 0.25 horizons",
+        moved,
+    )
+    # Longs pay at a positive rate: whoever is long sells more readily, whoever is short buys back less readily.
+    assert all((sign_of_funding * change < 0.0).all() for change in moved)
+    assert np.abs(moved[0]).max() < np.abs(moved[1]).max() < np.abs(moved[2]).max()
+
+
 def isolated(source: str) -> Market:
     """An engine that hears one drift source only, its book still at one price for two minutes."""
     gains = dict.fromkeys(("fill_gain", "flow_gain", "funding_gain"), 0.0)
