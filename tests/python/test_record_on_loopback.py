@@ -151,3 +151,36 @@ def test_ten_minutes_with_dropped_sockets_lose_and_double_nothing_and_memory_sta
     assert figures["prints_missing"] == 0 or summary["tape_gaps"]
     assert last <= settled * 1.05 + 4.0
     assert check_recording(tmp_path / "out") == []
+
+
+STORM = """
+fault = [
+    {kind = "drop_socket", probability = 0.004},
+    {kind = "duplicate", probability = 0.03},
+    {kind = "reorder", probability = 0.03},
+    {kind = "delay", probability = 0.005, for_s = 0.4},
+    {kind = "silence", at_s = 20.0, for_s = 6.0},
+    {kind = "too_many_requests", at_s = 4.0, for_s = 3.0},
+    {kind = "restart", at_s = 35.0, for_s = 4.0},
+]
+"""
+
+
+@pytest.mark.verify
+def test_in_a_storm_of_all_faults_the_recording_stays_whole_and_no_print_comes_twice(tmp_path: Path) -> None:
+    """Killed by: a repeated frame's prints recorded again, a frame out of turn that ends it. Prints what was missed."""
+    with exchange(tmp_path, "--preset", "ETH", "--seed", "9", faults=STORM) as venue:
+        process = record(venue["url"], ",".join(venue["coins"]), tmp_path / "out", "--duration", "50", "--rotate", "15")
+        summary = finished(process, 120.0)
+    log = published(tmp_path)
+    for coin in venue["coins"]:
+        kept = load_recording(tmp_path / "out", coin).trade_id.tolist()
+        known = [row["tid"] for row in log["trades", coin]]
+        assert len(set(kept)) == len(kept) > 0
+        assert set(kept) <= set(known)
+        first, last = min(map(known.index, kept)), max(map(known.index, kept))
+        print(f"{coin}: {len(kept)} prints, {last - first + 1 - len(kept)} missed in silence or gaps told")
+    print(summary)
+    assert summary["connections"] >= 2
+    assert summary["refused_frames"] == 0
+    assert check_recording(tmp_path / "out") == []
