@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ def record(
         piece_s=flush,
         keep_frames=frames,
         duration_s=duration,
+        # Machines that lost the venue together should not all come back together.
+        seed=secrets.randbits(32),
     )
 
     status = asyncio.run(_record(Recorder(settings)))
