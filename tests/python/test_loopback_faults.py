@@ -77,3 +77,11 @@ def test_a_restart_by_chance_is_drawn_each_second() -> None:
     plan = FaultPlan([Fault(kind="restart", probability=0.1, for_s=1.0)], 5)
     starts = sum(plan.advance(tick / 10)[0] for tick in range(10_000))
     assert 60 < starts < 150
+
+
+def test_faults_of_one_kind_have_draws_of_their_own() -> None:
+    faults = [Fault(kind="duplicate", probability=0.5, channel=channel) for channel in ("trades", "bbo")]
+    plan = FaultPlan(faults, 1)
+    drawn = [[plan.fate(0.0, channel, None).copies for _ in range(100)] for channel in ("trades", "bbo")]
+    # Mutant: both draw from the seed alone.
+    assert drawn[0] != drawn[1]

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypermm.exchange.loopback import (
-    AccountSettings,
-    EventLog,
-    ExchangeSettings,
-    FaultPlan,
-    Limits,
-    LoopbackExchange,
-    World,
-    listed,
-)
+from hypermm.exchange.loopback import Limits
 from hypermm.exchange.loopback.account_info import ACCOUNT_ANSWERS
 from hypermm.exchange.loopback.market_info import MARKET_ANSWERS
+from loopback_steps import START, USER, Venue
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback.exchange import Reply
 
-START = 1_788_490_800_000_000_000
-USER = "0x" + "5" * 40
 NO_LIMITS = Limits(
     weight_per_minute=10**9, messages_per_minute=10**9, subscriptions=10**9, users=10**9, connects_per_minute=10**9
 )
@@ -37,11 +26,9 @@ CHANNELS = [
     "notification", "webData2",
 ]  # fmt: skip
 
-_listing, _coins = listed(["ETH"])
-_world = World(_listing, _coins, ExchangeSettings(accounts=(AccountSettings(address=USER),), limits=NO_LIMITS), START)
-EXCHANGE = LoopbackExchange(_world, FaultPlan([], 0), EventLog(BytesIO()))
-EXCHANGE.advance(START + 2_000_000_000)
-NOW = START + 2_000_000_000
+_venue = Venue(limits=NO_LIMITS)
+_venue.run(2.0)
+EXCHANGE, NOW = _venue.exchange, _venue.now_ns
 
 words = st.sampled_from(["ETH", "MATIC", "xyz:GOLD", "GOLD", "", "xyz", USER, USER.upper(), "1m", "0x" + "g" * 32])
 numbers = st.integers(-3, 8) | st.integers(-(2**70), 2**70) | st.sampled_from([START // 10**6, 2**63 - 1, 2**64 - 1])
