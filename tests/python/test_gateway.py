@@ -193,10 +193,10 @@ def test_an_order_that_never_arrives_is_refused_once_it_has_expired_and_not_befo
         placed = await made.gateway.place([order(2900.0)])
         return placed, clock() - begin
 
-    placed, took_s = run(venue, tmp_path, act, expires_after_s=1.5)
+    placed, took_s = run(venue, tmp_path, act, expires_after_s=0.7)
     assert not venue.actions
     assert (placed[0].kind, placed[0].refusal) == (OutcomeKind.REFUSED, Refusal.EXPIRED)
-    assert 2.5 <= took_s < 6.0
+    assert 1.7 <= took_s < 6.0
 
 
 @pytest.mark.usefixtures("impatient")

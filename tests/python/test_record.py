@@ -177,8 +177,8 @@ def _instrument(coin: str) -> hypermm.Instrument:
     return hypermm.Instrument(coin, DECIMALS[coin], leverage)
 
 
-def test_a_killed_recording_can_be_read_and_goes_on(tmp_path: Path) -> None:
-    """Killed by: a Parquet file open across pieces, rows kept for the span's end, pieces dropped at the next start."""
+def test_a_killed_recording_can_be_read_and_goes_on_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """Killed by: a Parquet file open across pieces, pieces dropped at the next start, a signal that leaves pieces."""
     with FakeExchange(seed=3) as venue:
         arguments = ("--coins", "ETH", "--out", str(tmp_path), "--base-url", venue.url, "--flush", "0.3")
         process = command(*arguments)
@@ -194,7 +194,12 @@ def test_a_killed_recording_can_be_read_and_goes_on(tmp_path: Path) -> None:
         assert check_recording(tmp_path) == []
         pieces = list(tmp_path.rglob("*~*.parquet"))
         assert pieces
-        again = command(*arguments, "--duration", "0.8", "--json")
+        again = command(*arguments, "--json")
+        while not list(tmp_path.rglob("trades_ETH~*.parquet")) or len(folders(tmp_path)) < 3:
+            assert time.monotonic() < deadline + 20.0
+            assert again.poll() is None
+            time.sleep(0.05)
+        again.send_signal(signal.SIGTERM)
         printed, said = again.communicate(timeout=30)
         assert again.returncode == 0, said
         assert json.loads(printed)["rows"]["best"] > 0
@@ -206,7 +211,8 @@ def test_a_killed_recording_can_be_read_and_goes_on(tmp_path: Path) -> None:
     assert check_recording(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.verify)])
+@pytest.mark.verify
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_whole_files(tmp_path: Path, number: signal.Signals) -> None:
     """Killed by: a signal that ends the process before the last piece, or leaves the span in pieces."""
     with FakeExchange(seed=4) as venue:
