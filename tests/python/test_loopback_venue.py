@@ -256,6 +256,25 @@ def test_a_builders_dex_is_a_clearinghouse_of_its_own() -> None:
     assert texts(answer) == ["Insufficient margin to place order. asset=140002"]
 
 
+def test_cross_margin_ends_at_the_dex() -> None:
+    """Kills: positions of one dex in the margin or the value of another."""
+    coins = [
+        LoopbackCoin(ETH, 1, recording=still(4000.0, ETH)),
+        LoopbackCoin(DEX, 140_002, recording=still(30.0, DEX, 500.0), dex="hyna"),
+    ]
+    venue = LoopbackVenue(coins, start_ns=START_NS)
+    account = venue.open_account({"": 1_000.0, "hyna": 1_000.0})
+    buy = order(Side.BUY, "30.01", "300", "immediate_or_cancel", coin="hyna:HYPE")
+    answer, _ = ask(venue, venue.place(account, now(venue), [buy]))
+    assert [result.kind for result in answer.results] == ["filled"]
+    own, dex = venue.account(account), venue.account(account, "hyna")
+    assert (own.account_value, own.margin_used, own.notional, own.withdrawable) == ("1000.0", "0.0", "0.0", "1000.0")
+    assert Decimal(dex.cross_margin_used) > 800
+    assert Decimal(dex.cross_raw_usd) == Decimal(dex.cross_account_value) - Decimal(dex.cross_notional)
+    answer, _ = ask(venue, venue.place(account, now(venue), [order(Side.BUY, "3999", "4.9")]))
+    assert [result.kind for result in answer.results] == ["resting"], "all of the first dex's money is free"
+
+
 def test_limits_of_requests_bite() -> None:
     """Kills: batches counted as one, a refused batch counted, no budget from volume, cancels held to the same limit."""
     venue = quiet_venue(initial_requests=5)
@@ -311,7 +330,20 @@ def test_funding_is_paid_on_the_hour_by_the_rate_that_is_told() -> None:
     oracle = Decimal(venue.context("ETH").oracle_price)
     assert payment.rate == settled["ETH"].rate == "0.0000125"
     assert Decimal(payment.amount) == -(2 * oracle * Decimal(payment.rate)).quantize(Decimal("0.000001"))
-    assert venue.position(account, "ETH").funding_all_time == payment.amount.removeprefix("-")
+    paid = payment.amount.removeprefix("-")
+    for price, size, sums in [
+        ("3990", "0.5", (paid, paid, "0.0")),
+        ("3990", "1.5", (paid, "0.0", "0.0")),
+    ]:
+        held = venue.position(account, "ETH")
+        assert (held.funding_all_time, held.funding_since_open, held.size) == (
+            paid,
+            paid,
+            "2.0" if size == "0.5" else "1.5",
+        )
+        ask(venue, venue.place(account, now(venue), [order(Side.SELL, price, size, "immediate_or_cancel")]))
+        held = venue.position(account, "ETH")
+        assert (held.funding_all_time, held.funding_since_open, held.funding_since_change) == sums
 
 
 def test_liquidation_is_told() -> None:
