@@ -18,7 +18,7 @@ from hypermm.research.calibration.folds import walk_forward
 from hypermm.research.calibration.gates import CostTest, select
 from hypermm.research.calibration.hawkes import fit_hawkes
 from hypermm.research.calibration.noise import Moments, expected_time, map_features, moments_of
-from hypermm.research.calibration.regression import coefficient_error, mean_error
+from hypermm.research.calibration.regression import coefficient_error, mean_error, mean_evidence, noise_factors
 from hypermm.research.calibration.replay import fused_features
 from hypermm.research.calibration.sample import concatenated, forward_return, from_columns
 from oracles.planted import planted_market
@@ -256,3 +256,67 @@ def test_a_return_over_an_unknown_mid_is_no_target():
     target = forward_return(mid, 5.0, 10.0)
     assert np.isnan(target[[0, 2, 3, 4]]).all()
     assert target[1] == pytest.approx(1e4 * np.log(103 / 101))
+
+
+def test_a_feature_of_the_wrong_sign_is_out():
+    # Kills: a gate that takes |α|; features are bullish-positive.
+    market = planted_market(41, hours=2.0, sights=((0.6, 10.0, -1.0),))
+    (verdict,) = select(sample_of(market), sample_of(market).target_bps, Gates(), COST).verdicts
+    assert verdict.r2 > 0.01
+    assert not verdict.accepted
+    assert "bullish-positive" in verdict.reason
+
+
+def test_little_evidence_is_more_noise_within_a_quarter_and_four():
+    # Kills: n/n̄ in place of n̄/n, bounds left out, a mean where the scale is absolute.
+    rows = 400
+    time_ns = 1_757_000_000_000_000_000 + np.arange(rows, dtype=np.int64) * 500_000_000
+    evidence = np.tile([1.0, 2.0, 0.05, 100.0, 0.0], rows // 5)
+    columns = {name: np.sin(np.arange(rows)) for name in ("book_imbalance_10bps", "trend_score", "microprice_offset")}
+    sample = from_columns(
+        time_ns,
+        np.full(rows, 100.0),
+        columns,
+        {"book_imbalance_10bps": evidence, "trend_score": np.minimum(evidence, 1.0)},
+    )
+    assert sample.rules == ("depth", "agreement", "none")
+    mean = mean_evidence(sample, np.ones(rows, bool))
+    assert mean == pytest.approx([evidence.mean(), 1.0, 1.0])
+    factors = noise_factors(sample, mean)[:5]
+    assert factors[:, 0] == pytest.approx([4.0, 4.0, 4.0, 0.25, 4.0])
+    assert noise_factors(sample, np.array([3.0, 1.0, 1.0]))[:2, 0] == pytest.approx([3.0, 1.5])
+    assert factors[:, 1] == pytest.approx([1.0, 1.0, 4.0, 1.0, 4.0])
+    assert (factors[:, 2] == 1.0).all()
+
+
+def test_what_adds_nothing_is_out_and_named_with_what_it_repeats():
+    # Kills: a gate on each feature alone.
+    market = planted_market(43, hours=2.0, sights=((0.6, 10.0, 1.0),))
+    sample = sample_of(market, copy=market.values["sight_0"] + 0.02 * np.random.default_rng(1).standard_normal(14_400))
+    verdicts = {verdict.name: verdict for verdict in select(sample, sample.target_bps, Gates(), COST).verdicts}
+    assert [verdict.accepted for verdict in verdicts.values()].count(True) == 1
+    (out,) = [verdict for verdict in verdicts.values() if not verdict.accepted]
+    assert "adds R²" in out.reason
+    assert out.incremental_r2 < 0.003
+
+
+def test_the_cost_test_asks_for_half_an_increment():
+    market = planted_market(47, hours=2.0, sights=((0.6, 10.0, 1.0),))
+    sample = sample_of(market)
+    (free,) = select(sample, sample.target_bps, Gates(), COST).verdicts
+    (dear,) = select(sample, sample.target_bps, Gates(), CostTest(needed_bps=1.01 * free.move_bps)).verdicts
+    assert free.accepted
+    assert not dear.accepted
+    assert dear.reason.startswith("cost test")
+    assert free.move_bps == pytest.approx(np.percentile(abs(free.alpha * market.values["sight_0"]), 95), rel=1e-9)
+
+
+@pytest.mark.parametrize(("edge", "accepted"), [((-0.3, 0.2), False), ((-0.1, 0.2), True), (None, True)])
+def test_a_replay_that_loses_more_than_its_error_is_a_refusal(edge, accepted):
+    market = planted_market(47, hours=2.0, sights=((0.6, 10.0, 1.0),))
+    sample = sample_of(market)
+    asked = []
+    cost = CostTest(needed_bps=0.0, replay=lambda names: asked.append(names) or edge)
+    (verdict,) = select(sample, sample.target_bps, Gates(), cost).verdicts
+    assert verdict.accepted == accepted
+    assert asked == [("sight_0",)]
