@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,3 +176,31 @@ def test_whatever_is_signed_is_answered_in_the_venue_s_shape(action: dict[str, A
         assert status == "success" or list(status) in (["error"], ["resting"], ["filled"])
     # What it says of itself stays readable.
     assert all(float(order["sz"]) > 0.0 for order in PLAYED.ask("openOrders", user=USER))
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+@pytest.mark.verify
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's count of resident pages")
+def test_hours_pass_quickly_and_keep_memory_flat() -> None:
+    venue = Venue()
+    feed = venue.connect()
+    venue.connections.clear()
+    for kind in ("l2Book", "bbo", "trades", "activeAssetCtx"):
+        venue.subscribe(feed, kind, coin="ETH")
+    sizes, frames = [], 0
+    started = time.process_time()
+    for _ in range(4):
+        for _ in range(3600):
+            venue.now_ns += NS
+            venue.exchange.advance(venue.now_ns)
+            frames += len(feed.take(venue.now_ns))
+        venue.log.seek(0)
+        venue.log.truncate()
+        sizes.append(resident_mb())
+    cpu_s = time.process_time() - started
+    print(f"4 h of the venue, {frames:,} frames: {cpu_s:.1f} s; resident {', '.join(f'{mb:.1f}' for mb in sizes)} MB")
+    assert sizes[-1] - sizes[0] < 3.0
+    assert cpu_s < 4 * 3600 / 100

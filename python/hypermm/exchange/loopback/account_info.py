@@ -44,6 +44,8 @@ def active_asset_data(world: World, user: str, coin: str) -> dict[str, Any] | No
     if contract is None:
         return None
     leverage: dict[str, Any] = {"type": "cross", "value": min(20, contract.max_leverage)}
+    if contract.margin_mode != "cross":
+        leverage = leverage | {"type": "isolated", "rawUsd": "0.0"}
     mark, free = world.context(contract)["markPx"], 0.0
     if number is not None and not contract.is_delisted:
         position = world.venue.position(number, coin)
