@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -149,3 +150,47 @@ def test_a_flag_that_is_null_is_the_flag_left_out() -> None:
     texts = venue.frames(feed, "error")
     assert len(texts) == 2
     assert all(text.startswith("Already subscribed: ") for text in texts)
+
+
+def test_books_of_all_coins_share_two_clocks() -> None:
+    venue = Venue()
+    feed = venue.connect()
+    for coin in ("ETH", "xyz:GOLD"):
+        for fast in (True, False):
+            venue.subscribe(feed, "l2Book", coin=coin, fast=fast)
+    venue.run(60.0)
+    # The first four came with the subscriptions.
+    books = venue.frames(feed, "l2Book")[4:]
+    for is_fast, period_ms, levels in ((True, 540, 5), (False, 5000, 20)):
+        own = [book for book in books if ("fast" in book) == is_fast]
+        assert max(len(side) for book in own for side in book["levels"]) == levels
+        times = {coin: [book["time"] for book in own if book["coin"] == coin] for coin in ("ETH", "xyz:GOLD")}
+        assert times["ETH"] == times["xyz:GOLD"]
+        gaps = [b - a for a, b in itertools.pairwise(times["ETH"])]
+        # The first block at or after the clock, which is 45 to 156 ms late.
+        assert period_ms - 160 < min(gaps) <= max(gaps) < period_ms + 160
+        assert sum(gaps) / len(gaps) == pytest.approx(period_ms, abs=160 / len(gaps) + 1)
+    for book in books:
+        bids, asks = ([float(level["px"]) for level in side] for side in book["levels"])
+        assert bids == sorted(bids, reverse=True)
+        assert asks == sorted(asks)
+        assert bids[0] < asks[0]
+
+
+def test_what_listeners_heard_is_what_the_log_says() -> None:
+    venue = Venue()
+    feed = venue.connect()
+    venue.run(3.0)
+    for kind in ("trades", "bbo", "activeAssetCtx"):
+        venue.subscribe(feed, kind, coin="ETH")
+    since_ns = venue.now_ns
+    venue.run(60.0)
+    rows = [json.loads(line) for line in venue.log.getvalue().splitlines()]
+    assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+    for channel in ("trades", "bbo", "activeAssetCtx"):
+        # The first is what came with the subscription.
+        heard = venue.frames(feed, channel)[1:]
+        heard = [row for data in heard for row in data] if channel == "trades" else heard
+        told = [row["data"] for row in rows if row["channel"] == channel and row["time_ns"] > since_ns]
+        assert len(heard) > 30
+        assert heard == [row for row in told if row["coin"] == "ETH"]

@@ -156,7 +156,7 @@ PLAYED = Venue()
 PLAYED.run(0.5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(actions)
 def test_whatever_is_signed_is_answered_in_the_venue_s_shape(action: dict[str, Any]) -> None:
     answer = PLAYED.act(action)

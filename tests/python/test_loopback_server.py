@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import socket
 from pathlib import Path
@@ -287,39 +286,10 @@ def test_posts_are_answered_as_http_is() -> None:
     play(test)
 
 
-def test_books_of_all_coins_share_two_clocks() -> None:
-    async def test() -> None:
-        async with exchange(speed=10.0) as client, client.socket() as feed:
-            for coin in ("ETH", "xyz:GOLD"):
-                await feed.subscribe("l2Book", coin=coin, fast=True)
-                await feed.subscribe("l2Book", coin=coin)
-            frames = await feed.all_until(1.6)
-            books = [frame["data"] for frame in frames if frame["channel"] == "l2Book"]
-            fast = [book for book in books if book.get("fast")]
-            slow = [book for book in books if "fast" not in book]
-            assert {len(side) for book in fast for side in book["levels"]} == {5}
-            assert max(len(side) for book in slow for side in book["levels"]) == 20
-            times = {coin: [b["time"] for b in fast if b["coin"] == coin][1:] for coin in ("ETH", "xyz:GOLD")}
-            assert set(times["xyz:GOLD"]) <= set(times["ETH"]) | {times["ETH"][0] - 540}
-            gaps = [b - a for a, b in zip(times["ETH"], times["ETH"][1:], strict=False)]
-            # The first block at or after the clock: 0.54 s and at most a block.
-            assert min(gaps) >= 380
-            assert sum(gaps) / len(gaps) == pytest.approx(540, abs=25)
-            slow_times = sorted({book["time"] for book in slow if book["coin"] == "ETH"})[1:]
-            assert all(4800 <= b - a <= 5200 for a, b in itertools.pairwise(slow_times))
-            for book in books:
-                bids, asks = ([float(level["px"]) for level in side] for side in book["levels"])
-                assert bids == sorted(bids, reverse=True)
-                assert asks == sorted(asks)
-                assert bids[0] < asks[0]
-
-    play(test)
-
-
 def test_trades_are_replayed_on_subscribing_and_dead_coins_kill() -> None:
     async def test() -> None:
-        async with exchange(speed=10.0) as client:
-            await asyncio.sleep(1.0)
+        async with exchange(speed=25.0) as client:
+            await asyncio.sleep(0.4)
             async with client.socket() as feed:
                 await feed.subscribe("trades", coin="ETH")
                 replay = (await feed.hear("trades"))["data"]
@@ -333,25 +303,6 @@ def test_trades_are_replayed_on_subscribing_and_dead_coins_kill() -> None:
                 frames = await feed.all_until(2.0)
                 assert feed.inner.closed
                 assert all(frame["channel"] != "error" for frame in frames)
-
-    play(test)
-
-
-def test_what_listeners_heard_is_what_the_log_says() -> None:
-    async def test() -> None:
-        async with exchange(speed=16.0) as client, client.socket() as feed:
-            for kind in ("trades", "bbo", "activeAssetCtx"):
-                await feed.subscribe(kind, coin="ETH")
-            heard = await feed.all_until(0.8)
-            rows = client.log()
-            assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
-            for channel in ("trades", "bbo"):
-                frames = [frame["data"] for frame in heard if frame["channel"] == channel][1:]
-                got = [row for data in frames for row in data] if channel == "trades" else frames
-                told = [row["data"] for row in rows if row["channel"] == channel and row["data"]["coin"] == "ETH"]
-                first = told.index(got[0])
-                assert len(got) > 5
-                assert told[first : first + len(got)] == got
 
     play(test)
 
