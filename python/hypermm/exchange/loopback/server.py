@@ -74,7 +74,8 @@ class Server:
     @property
     def url(self) -> str:
         """What clients take as base URL."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         self._failure = asyncio.get_running_loop().create_future()
