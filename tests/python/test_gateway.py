@@ -193,7 +193,7 @@ def test_an_order_that_never_arrives_is_refused_once_it_has_expired_and_not_befo
         placed = await made.gateway.place([order(2900.0)])
         return placed, clock() - begin
 
-    placed, took_s = run(venue, tmp_path, act, expires_after_s=0.7)
+    placed, took_s = run(venue, tmp_path, act, expires_after_s=0.7, clock_tolerance_s=1.0)
     assert not venue.actions
     assert (placed[0].kind, placed[0].refusal) == (OutcomeKind.REFUSED, Refusal.EXPIRED)
     assert 1.7 <= took_s < 6.0
@@ -214,7 +214,7 @@ def test_what_the_venue_does_not_tell_is_raised_as_lost(
         with pytest.raises(AnswerLostError):
             await made.gateway.update_leverage("ETH", 3, is_cross=True)
 
-    run(venue, tmp_path, act, expires_after_s=0.3)
+    run(venue, tmp_path, act, expires_after_s=0.3, clock_tolerance_s=1.0)
     assert len(sent(venue, "order")) == len(sent(venue, "updateLeverage")) == 1
 
 

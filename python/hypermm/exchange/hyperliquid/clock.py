@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 
-__all__ = ["WallClock"]
+__all__ = ["CLOCK_TOLERANCE_S", "WallClock"]
+
+# How far the venue's clock and ours may be apart for orders to expire when they should, s.
+CLOCK_TOLERANCE_S = 5.0
 
 
 class WallClock:

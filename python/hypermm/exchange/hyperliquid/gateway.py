@@ -17,6 +17,7 @@ from hypermm._core import Action, OrderStatus
 from hypermm.exceptions import AnswerLostError, InvalidInputError, VenueError, WireError
 from hypermm.exchange.hyperliquid import encode
 from hypermm.exchange.hyperliquid.answers import read_outcomes, refused
+from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order
 from hypermm.exchange.hyperliquid.notices import AccountLimits, ActionAnswered, ActionLost, Disconnected, Notice
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S, AddressBudget, exchange_weight
@@ -58,6 +59,7 @@ class Gateway:
         vault_address: The account, when it is a vault or sub-account that the signer's master controls.
         budget: What the account may ask for; kept up to date from the websocket's notices.
         expires_after_s: After so long the venue drops an order that is still under way, s.
+        clock_tolerance_s: How far the venue's clock and ours may be apart, s.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Gateway:
         vault_address: str | None = None,
         budget: AddressBudget | None = None,
         expires_after_s: float = EXPIRES_AFTER_S,
+        clock_tolerance_s: float = CLOCK_TOLERANCE_S,
     ) -> None:
         if not expires_after_s > 0.0:
             raise InvalidInputError(field="expires_after_s", value=expires_after_s, expected="above 0 s")
@@ -86,6 +89,7 @@ class Gateway:
         self._websocket = websocket
         self._vault = None if vault_address is None else encode.address(vault_address)
         self._expires_ns = round(expires_after_s * NS_PER_S)
+        self._tolerance_ns = round(clock_tolerance_s * NS_PER_S)
         self._recount_at_ns = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._clock: Callable[[], int] = http.clock
@@ -333,8 +337,8 @@ class Gateway:
         known: dict[str, OrderOutcome] = {}
         give_up_ns = expires_ns + round(GIVE_UP_AFTER_S * NS_PER_S)
         while True:
-            # An order that is unknown after it has expired cannot come any more.
-            is_last = self._clock() > expires_ns + NS_PER_S
+            # An order that is unknown after it has expired by the venue's clock too cannot come any more.
+            is_last = self._clock() > expires_ns + self._tolerance_ns
             try:
                 for name in names:
                     if name not in known:

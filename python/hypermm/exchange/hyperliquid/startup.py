@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from hypermm.exceptions import InvalidConfigError
+from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order, position_updates
 from hypermm.exchange.hyperliquid.encode import address
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["AccountReport", "Finding", "Margin", "examine", "refuse_errors"]
 
 CLOCK_WARNING_S = 2.0
-CLOCK_ERROR_S = 5.0
 
 Level: TypeAlias = Literal["info", "warning", "error"]
 
@@ -153,7 +153,7 @@ async def _clock(http: HttpClient) -> Finding:
     if abs(ahead_s) <= CLOCK_WARNING_S:
         return Finding("clock", "info", text)
     hint = "set the clock, for instance with: sudo timedatectl set-ntp true"
-    if abs(ahead_s) <= CLOCK_ERROR_S:
+    if abs(ahead_s) <= CLOCK_TOLERANCE_S:
         return Finding("clock", "warning", text, hint)
     return Finding("clock", "error", text, f"{hint}; orders would expire before they arrive, or never")
 
