@@ -59,7 +59,7 @@ class FusedFeatures:
             last += 1
         if last > self._next:
             _, drift, variance = self._rows[last - 1]
-            self._engine.observe(time_ns, drift, variance, name="features")
+            self._engine.observe(time_ns, drift, variance, name="candidates")
             self._next = last
         return self._engine.quote(time_ns)
 
