@@ -183,6 +183,8 @@ def test_refusals_are_the_venues_words() -> None:
     assert answer.refusal.startswith("Cannot set scheduled cancel time until enough volume traded. Required: $1000000.")
     answer, _ = ask(venue, venue.noop(account, now(venue), expires_after_ns=1))
     assert answer.refusal == "Action already expired"
+    late = venue.place(account, now(venue), [order(Side.BUY, "0", "0.01")], expires_after_ns=1)
+    assert ask(venue, late)[0].refusal == "Action already expired", "what cannot be read can be late too"
 
 
 def test_orders_end_by_either_name_and_modifies_give_new_numbers() -> None:

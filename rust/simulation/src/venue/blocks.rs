@@ -3,7 +3,8 @@
 //! A request sent now reaches the mempool after the order latency. The mempool holds it back by its class: post-only
 //! orders and settings not at all, cancels and taking orders as set. The first block at or after arrival + hold
 //! executes it. Within a block the class decides the turn (post-only, cancels, taking), within a class the time of
-//! arrival + hold; a batch has the class of its last action to come, so one taking order holds back a whole batch.
+//! arrival + hold; a batch has the class of its last action to come, so one taking order holds back a whole batch. A
+//! batch counts as many requests as it has actions; above the account's limit it is refused whole and counts nothing.
 //!
 //! An account is one connection: its requests never overtake each other on their way to the mempool, and neither do
 //! its answers or its notices on their way back. The mempool may let a post-only order overtake a taking one.

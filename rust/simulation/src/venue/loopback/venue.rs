@@ -89,6 +89,7 @@ struct Sent {
 #[derive(Debug)]
 struct Unread {
     due_ns: TimestampNs,
+    expires_after_ns: TimestampNs,
     answer: RequestAnswer,
 }
 
@@ -241,7 +242,8 @@ impl LoopbackVenue {
                     results: vec![ItemResult { asset, client_order_id, answer }],
                 };
                 let place = self.unread.partition_point(|other| other.due_ns <= due_ns);
-                self.unread.insert(place, Unread { due_ns, answer });
+                let expires_after_ns = request.expires_after_ns.unwrap_or(TimestampNs::MAX);
+                self.unread.insert(place, Unread { due_ns, expires_after_ns, answer });
             }
             None => {
                 let expires_ns = request.expires_after_ns;
@@ -311,8 +313,12 @@ impl LoopbackVenue {
         while self.blocks.next_notice(TimestampNs::MAX).is_some() {}
         while let Some(unread) = self.unread.front()
             && unread.due_ns <= time_ns
-            && let Some(Unread { mut answer, .. }) = self.unread.pop_front()
+            && let Some(Unread { mut answer, expires_after_ns, .. }) = self.unread.pop_front()
         {
+            if time_ns > expires_after_ns {
+                answer.refusal = Some(Refusal::Expired);
+                answer.results.clear();
+            }
             answer.time_ns = time_ns + self.settings.answer_latency_ns;
             self.refused.push_back(answer);
         }

@@ -12,7 +12,10 @@
 //! - The minimum notional is size times limit price.
 //! - The fee of an isolated position comes from the account's cash, as does its initial margin at the mark.
 //! - An isolated position loses no more than its margin; the backstop bears the rest, and auto-deleveraging is left out.
-//! - Isolated-only contracts let margin be taken out (the venue's `noCross`).
+//! - Isolated-only contracts let margin be taken out (the venue's `noCross`), unless they are told to keep it
+//!   (`strictIsolated`).
+//! - Contracts of one clearinghouse share money and cross margin; requests, volume, open orders and the dead-man switch
+//!   are counted over all clearinghouses of an account.
 
 mod account;
 mod book;
