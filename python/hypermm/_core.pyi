@@ -1665,9 +1665,9 @@ def backtest(
     config: EngineConfig,
     *,
     seed: SupportsIndex = 0,
-    fill_model: str | tuple[float, float] | tuple[str, float] = "paper",
+    fill_model: str | tuple[float, float] | tuple[str, float] | tuple[str, float, float, float] = "paper",
     cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
-    latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
+    latency: str | _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
     strategy: Any = None,
     progress: Callable[[int, int], object] | None = None,
     log_decisions: bool = True,
@@ -1682,9 +1682,12 @@ def backtest(
         seed: Seed of every draw, 0 to 2^63 − 1. Draws are keyed by seed, order and trade, never by call order.
         fill_model: What fills an order. By chance: "paper", "default", or (touch_probability, queue_factor), each 0 to
             1. By its place in the queue, which trades and cancels ahead move up: "risk_averse" (no cancel is ahead),
-            ("power", exponent) or "power" (exponent 1: in proportion), "log".
+            ("power", exponent) or "power" (exponent 1: in proportion), "log". With chances for what the feed does not
+            show: "calibrated", or ("calibrated", exponent, touch_probability, alone_probability); see
+            `fill_calibration`.
         cycle_ns: Least time between quotes, ns; 0 quotes after every event.
-        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it); "venue" = blocks
+            and drawn delays as measured, orders before cancels before prints within a block.
         strategy: Any object with ``on_event(event)`` and ``quote(time_ns)``; the latter returns a `Decision`, None,
             or anything with ``bids`` and ``asks`` that have ``prices`` and ``sizes``, best level first. An attribute
             ``clip`` may say the size of one order. Or one of ours by name: "engine"; "plain", the symmetric ladder of
@@ -2668,6 +2671,55 @@ def matching_session(
     Raises:
         InvalidInputError: A setting or what `strategy` quoted is refused.
         InternalError: The books of the run do not add up.
+    """
+
+def fill_calibration(coin: str) -> tuple[float, float, float]:
+    """The shipped numbers of the calibrated fill model for a coin; those of all presets pooled where it has none.
+
+    Returns:
+        cancel_exponent, touch_probability, alone_probability, as `hypermm gap` fits them.
+
+    Raises:
+        InvalidInputError: The coin is no text.
+    """
+
+def paper_gap(
+    preset: str | MarketPreset,
+    config: EngineConfig,
+    arms: Sequence[tuple[str, Any, _Time | tuple[_Time, _Time] | None]],
+    *,
+    seeds: SupportsIndex = 20,
+    first_seed: SupportsIndex = 0,
+    duration_s: _Number = 3600.0,
+    cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Plays the engine live and on paper in the same markets, on all cores; other Python threads run meanwhile.
+
+    Live is the matching venue with its true queues, paper the recorded venue on a public feed of the same seed. Every
+    fill of every arm is valued by mids without our own orders.
+
+    Args:
+        preset: Name of a `MarketPreset`, or one.
+        config: Configuration of the engine.
+        arms: Paper arms: feed, fill model and latency of each. The feed is "ours_left_out" (what the live run
+            published, less our own orders), "published" (our orders left in) or "without_us" (the market of the same
+            seed in which we never trade); the fill model is that of `backtest`; the latency too, None = the live
+            venue's blocks and delays, drawn alike.
+        seeds: How many seeds, 1 to 1,000,000.
+        first_seed: The first of them. A row does not depend on which others are asked for, nor on other arms.
+        duration_s: Length of each session, s.
+        cycle_ns: Least time between quotes, ns; 0 quotes after every event.
+        progress: Called with (seeds done, seeds), at most twenty times a second and once at the end.
+
+    Returns:
+        Columns, one row a seed and arm, arm 0 live: seed, arm, fills, resolved (fills 10 s or more before the end,
+        which all sums are over), volume_usd, edge_sum_bps and markout_sum_bps at 10 s, edge_volume and markout_volume
+        (the same times USD traded), depth_sum_bps, age_sum_s, races (fills while a cancel was on its way),
+        orders_placed, orders_rejected, pnl_usd.
+
+    Raises:
+        InvalidInputError: There is no such preset, feed or fill model, or a number is out of range.
     """
 
 def run_scenario(

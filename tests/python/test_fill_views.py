@@ -55,12 +55,13 @@ def recording() -> Recording:
 
 def test_each_view_is_the_run_under_its_own_model(recording: Recording) -> None:
     """Kills: two views of one model, an exponent that is not passed on, settings lost on the way."""
-    views = fill_views(recording, INSTRUMENT, CONFIG, cancel_exponent=2.0, cycle_ns=500_000_000)
+    views = fill_views(recording, INSTRUMENT, CONFIG, cycle_ns=500_000_000, latency=20_000_000)
     assert [view.view for view in views] == ["pessimistic", "calibrated", "optimistic"]
-    models: list[Any] = ["risk_averse", ("power", 2.0), "paper"]
-    for view, model in zip(views, models, strict=True):
+    calibrated = ("calibrated", *hypermm.fill_calibration("ETH"))
+    models: list[Any] = [("risk_averse", 20_000_000), (calibrated, "venue"), ("paper", 20_000_000)]
+    for view, (model, latency) in zip(views, models, strict=True):
         summary = hypermm.backtest(
-            recording, INSTRUMENT, CONFIG, fill_model=model, cycle_ns=500_000_000, log_decisions=False
+            recording, INSTRUMENT, CONFIG, fill_model=model, cycle_ns=500_000_000, latency=latency, log_decisions=False
         ).summary()
         assert (view.fills, view.pnl_usd, view.edge_bps) == (summary["fills"], summary["pnl_usd"], summary["edge_bps"])
         assert view.markout_bps == summary["markout_bps"]["10s"]
@@ -106,12 +107,13 @@ def test_the_command_reports_three_views_unless_told_not_to(
 ) -> None:
     write_recording(recording, tmp_path / "data")
     command = ["backtest", "--data", str(tmp_path / "data"), "--coin", "ETH", "--out", str(tmp_path / "out")]
-    assert run([*command, "--fill-model", "power", "--set", "run.cancel_exponent=2", "--json"]) == 0
+    assert run([*command, "--fill-model", "risk_averse", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     by_view = {view["view"]: view for view in summary["views"]}
-    assert by_view["calibrated"]["fill_model"] == "power 2"
-    # The run asked for is the calibrated one.
-    assert by_view["calibrated"]["pnl_usd"] == summary["pnl_usd"] != by_view["optimistic"]["pnl_usd"]
+    assert by_view["calibrated"]["fill_model"].startswith("calibrated ")
+    # The run asked for is the pessimistic one.
+    assert by_view["pessimistic"]["pnl_usd"] == summary["pnl_usd"] != by_view["optimistic"]["pnl_usd"]
+    assert run([*command, "--fill-model", "power", "--set", "run.cancel_exponent=2", "--no-views", "--json"]) == 0
     assert run([*command]) == 0
     shown = capsys.readouterr().out
     for word in ("pessimistic", "calibrated", "optimistic"):

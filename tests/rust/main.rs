@@ -24,6 +24,7 @@ mod matching_oracle;
 mod matching_rules;
 mod matching_speed;
 mod outcome_breakdown;
+mod paper_gap;
 mod price_grid;
 mod pricing_signs;
 mod queue_follow;

@@ -59,7 +59,7 @@ _RECORDED_ONLY = ("fill_model", "cancel_exponent", "to_venue_ms", "acknowledge_m
 )
 @click.option(
     "--fill-model",
-    type=click.Choice(["paper", "default", "risk_averse", "power", "log"]),
+    type=click.Choice(["paper", "default", "risk_averse", "power", "log", "calibrated"]),
     help="What fills our orders at the recorded venue.  [default: paper]",
 )
 @click.option("--calibration", type=click.Path(dir_okay=False), help="File that hypermm calibrate wrote for this coin.")
@@ -267,8 +267,7 @@ def _views(
     arguments: dict[str, Any],
 ) -> list[FillView]:
     """The recording under three fill models, noted in the summary."""
-    exponent = settings.run.cancel_exponent
-    views = fill_views(recording, instrument, config, cancel_exponent=exponent, **arguments)
+    views = fill_views(recording, instrument, config, **arguments)
     summary["views"] = [view._asdict() for view in views]
     return views
 

@@ -18,6 +18,7 @@ from hypermm.cli.data import data
 from hypermm.cli.demo import demo
 from hypermm.cli.exchange import exchange
 from hypermm.cli.features import features
+from hypermm.cli.gap import gap
 from hypermm.cli.instruments import instruments
 from hypermm.cli.record import record
 from hypermm.cli.recording import recording
@@ -43,7 +44,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, ablation, sweep, tune, demo, scenario, exchange):
+for command in (backtest, ablation, sweep, tune, demo, scenario, gap, exchange):
     cli.add_command(command)
 for command in (config, features, calibrate, validate, studies, connect, record, recording, data, instruments):
     cli.add_command(command)

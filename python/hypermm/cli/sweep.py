@@ -80,7 +80,7 @@ def sweep(
     instrument = known_instrument(coin, instrument_file)
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
     configs = load_grid(grid_file, settings.engine_config(max_position=cap))
-    views = view_models(settings.run.cancel_exponent)
+    views = view_models()
     chosen = views if view == "all" else {view: views[view]}
     with _executor(workers) as executor, progress_bar(f"{len(configs)} configurations") as advance:
         rows = play(

@@ -106,7 +106,7 @@ def tune(
             trials=trials,
             ranges=ranges,
             folds=folds,
-            fill_model=view_models(settings.run.cancel_exponent)[view],
+            fill_model=view_models()[view],
             seed=settings.run.seed,
             cycle_ns=settings.run.cycle_ns,
             latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),

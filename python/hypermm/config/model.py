@@ -26,7 +26,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         seed: Seed of every draw.
         cycle_ms: Least time between two quotes, ms; 0 quotes on every event.
         fill_model: What fills our orders: chance ("paper", the old paper trader's, or "default", which fills less) or a
-            place in the queue, moved up by trades and by cancels ahead: "risk_averse" none, "power" or "log" a share.
+            place in the queue, moved up by trades and by cancels ahead: "risk_averse" none, "power" or "log" a share;
+            "calibrated" adds chances for what the feed does not show, as `hypermm gap` fits them.
         cancel_exponent: Exponent of "power"; 1 takes cancels in proportion to the size ahead and behind.
         max_position_usd: Cap of |position| in USD at the first mid, where [engine] sets no max_position.
         to_venue_ms: From sending an order until the venue acts on it, ms.
@@ -39,8 +40,10 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         float, msgspec.Meta(ge=0, le=60_000, description="Least time between two quotes; 0: on every event. Unit: ms.")
     ] = 250.0
     fill_model: Annotated[
-        Literal["paper", "default", "risk_averse", "power", "log"],
-        msgspec.Meta(description="Fill model: chance, paper or default; a queue, risk_averse, power or log. Unit: 1."),
+        Literal["paper", "default", "risk_averse", "power", "log", "calibrated"],
+        msgspec.Meta(
+            description="Fill model: chance, paper or default; a queue, risk_averse, power, log or calibrated. Unit: 1."
+        ),
     ] = "paper"
     cancel_exponent: Annotated[
         float, msgspec.Meta(gt=0, le=20, description="Exponent of cancels ahead in the power queue. Unit: 1.")

@@ -19,7 +19,7 @@ class FillView(NamedTuple):
 
     Attributes:
         view: "pessimistic", "calibrated" or "optimistic".
-        fill_model: The model: risk-averse queue, power queue, the old paper trader's chances.
+        fill_model: The model: risk-averse queue, calibrated, the old paper trader's chances.
         fills: Fills.
         volume_usd: Traded, USD.
         pnl_usd: Profit, USD.
@@ -36,42 +36,37 @@ class FillView(NamedTuple):
     markout_bps: float | None
 
 
-def view_models(cancel_exponent: float = 1.0) -> dict[str, str | tuple[str, float]]:
-    """The fill model of each view, most careful first, as `hypermm.backtest` takes it.
-
-    Args:
-        cancel_exponent: Exponent of the power model; 1 until one is fitted.
-    """
-    models: tuple[str | tuple[str, float], ...] = ("risk_averse", ("power", cancel_exponent), "paper")
-    return dict(zip(_NAMES, models, strict=True))
+def view_models() -> dict[str, str]:
+    """The fill model of each view, most careful first, as `hypermm.backtest` takes it."""
+    return dict(zip(_NAMES, ("risk_averse", "calibrated", "paper"), strict=True))
 
 
 def fill_views(
     recording: Recording,
     instrument: hypermm.Instrument,
     config: hypermm.EngineConfig,
-    *,
-    cancel_exponent: float = 1.0,
     **arguments: Any,
 ) -> list[FillView]:
     """Runs the engine under each of three fill models, most careful first.
 
-    Pessimistic: nobody ahead of us in a queue cancels. Calibrated: cancels are shared by the power model. Optimistic:
+    Pessimistic: nobody ahead of us in a queue cancels. Calibrated: what `hypermm gap` fitted to true queues for this
+    coin, with the venue's blocks and delays, which it was fitted with, in place of the latency given. Optimistic:
     prints at our price fill by chance, whatever stands ahead.
 
     Args:
         recording: The market.
         instrument: Facts of the contract.
         config: Configuration of the engine.
-        cancel_exponent: Exponent of the power model; 1 until one is fitted.
         arguments: Other settings of `hypermm.backtest`.
     """
     views = []
-    for view, model in view_models(cancel_exponent).items():
+    for view, model in view_models().items():
+        changed = {"latency": "venue"} if model == "calibrated" else {}
         summary = hypermm.backtest(
-            recording, instrument, config, fill_model=model, log_decisions=False, **arguments
+            recording, instrument, config, fill_model=model, log_decisions=False, **(arguments | changed)
         ).summary()
-        shown = model if isinstance(model, str) else f"{model[0]} {model[1]:g}"
+        numbers = [f"{number:g}" for number in hypermm.fill_calibration(instrument.coin)]
+        shown = " ".join(["calibrated", *numbers]) if model == "calibrated" else model
         markouts = summary["markout_bps"] or {}
         figures = (summary["fills"], summary["volume_usd"], summary["pnl_usd"], summary["edge_bps"])
         views.append(FillView(view, shown, *figures, markouts.get("10s")))

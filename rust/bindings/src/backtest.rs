@@ -8,8 +8,9 @@ use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
 use hypermm_simulation::backtest::output::BacktestOutput;
 use hypermm_simulation::backtest::quoter::Quoter;
-use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, ReferenceColumns, run_with};
-use hypermm_simulation::venue::fill_models::{FillParameters, FillSettings};
+use hypermm_simulation::backtest::replay::{BacktestSettings, RecordingColumns, ReferenceColumns, run_timed};
+use hypermm_simulation::venue::blocks::BlockSettings;
+use hypermm_simulation::venue::fill_models::{FillCalibration, FillParameters, FillSettings};
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -24,9 +25,9 @@ use crate::recording::HeldColumns;
 use crate::result::PyBacktestResult;
 use crate::strategy::{Ended, PythonStrategy, Watched, check_strategy};
 
-const FILL_MODEL: &str = "\"paper\", \"default\", \"risk_averse\", \"power\", (\"power\", exponent), \"log\" or a pair \
-                          (touch_probability, queue_factor)";
-const LATENCY: &str = "integer ns each way, or a pair of them (to the venue, back from it)";
+const FILL_MODEL: &str = "\"paper\", \"default\", \"risk_averse\", \"power\", (\"power\", exponent), \"log\", \
+                          \"calibrated\", (\"calibrated\", exponent, touch_probability, alone_probability) or a pair (touch_probability, queue_factor)";
+const LATENCY: &str = "integer ns each way, a pair of them (to the venue, back from it), or \"venue\"";
 
 /// Replays a recording to the engine, or to `strategy`, at the simulated venue.
 #[pyfunction]
@@ -52,11 +53,12 @@ pub(crate) fn backtest(
 ) -> PyResult<PyBacktestResult> {
     let instrument = instrument_of(instrument)?;
     let config = config_of(config)?;
+    let blocks = latency.and_then(blocks_of);
     let settings = BacktestSettings {
         seed: seed.map_or(Ok(0), |given| seed_of("seed", given))?,
-        fill_model: fill_model.map_or(Ok(FillSettings::OPTIMISTIC), fill_model_of)?,
+        fill_model: fill_model.map_or(Ok(FillSettings::OPTIMISTIC), |given| fill_model_of(given, instrument.coin()))?,
         cycle_ns: cycle_ns.map_or(Ok(250_000_000), |given| time_ns("cycle_ns", given))?,
-        latency: latency.map_or(Ok(Latency::default()), latency_of)?,
+        latency: latency.filter(|_| blocks.is_none()).map_or(Ok(Latency::default()), latency_of)?,
         log_decisions: log_decisions.map_or(Ok(true), |given| flag("log_decisions", given))?,
         ..BacktestSettings::default()
     };
@@ -83,15 +85,17 @@ pub(crate) fn backtest(
             let failure = Cell::new(None);
             let mut strategy = PythonStrategy { object, instrument: &instrument, failure: &failure };
             let mut tell = |share: f64| keep(&failure, progress.tell(py, share));
-            let output = guard(|| Ok(run_with(&columns, &instrument, &config, &settings, &mut strategy, &mut tell)))?;
+            let output = guard(|| {
+                Ok(run_timed(&columns, &instrument, &config, &settings, blocks.as_ref(), &mut strategy, &mut tell))
+            })?;
             match failure.take() {
                 Some(error) => Err(Ended::Raised(error)),
                 None => output,
             }
         }
-        None => {
-            over_rows(py, columns.len(), || run_ours(quoter, &columns, &instrument, config, &settings, &mut progress))?
-        }
+        None => over_rows(py, columns.len(), || {
+            run_ours(quoter, &columns, &instrument, config, (&settings, blocks.as_ref()), &mut progress)
+        })?,
     }
     .map_err(|ended| ended.into_exception(recording))?;
     PyBacktestResult::new(py, &output, None, monotonic_s(py)? - begun_s)
@@ -103,14 +107,14 @@ fn run_ours(
     columns: &RecordingColumns<'_>,
     instrument: &Instrument,
     config: EngineConfig,
-    settings: &BacktestSettings,
+    (settings, blocks): (&BacktestSettings, Option<&BlockSettings>),
     progress: &mut Progress,
 ) -> Result<Result<BacktestOutput, Ended>, Error> {
     let failure = Cell::new(None);
     let inner = quoter.strategy(instrument, &config)?;
     let mut strategy = Watched { inner, failure: &failure };
     let mut tell = |share: f64| keep(&failure, Python::attach(|py| progress.tell(py, share)));
-    let output = run_with(columns, instrument, &config, settings, &mut strategy, &mut tell);
+    let output = run_timed(columns, instrument, &config, settings, blocks, &mut strategy, &mut tell);
     Ok(match failure.take() {
         Some(error) => Err(Ended::Raised(error)),
         None => output,
@@ -133,8 +137,22 @@ fn markets_of<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<(String, M
     Ok(markets)
 }
 
-/// A name, a pair (touch_probability, queue_factor) or a pair ("power", exponent).
-pub(crate) fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> {
+/// The matching venue's blocks and delays, as measured, where that is asked for by name.
+fn blocks_of(latency: &Bound<'_, PyAny>) -> Option<BlockSettings> {
+    latency.extract::<String>().is_ok_and(|name| name == "venue").then(BlockSettings::default)
+}
+
+/// The fitted numbers of the calibrated fill model for a coin, pooled where it has none of its own.
+#[pyfunction]
+pub(crate) fn fill_calibration(coin: &Bound<'_, PyAny>) -> PyResult<(f64, f64, f64)> {
+    let FillCalibration { cancel_exponent, touch_probability, alone_probability } =
+        FillCalibration::of(&text("coin", coin)?);
+    Ok((cancel_exponent, touch_probability, alone_probability))
+}
+
+/// A name, a pair (touch_probability, queue_factor), ("power", exponent), or "calibrated" with its three numbers;
+/// without them they are those of `coin`.
+pub(crate) fn fill_model_of(given: &Bound<'_, PyAny>, coin: &str) -> PyResult<FillSettings> {
     let refuse = || refuse_argument("fill_model", given, FILL_MODEL, "");
     if let Ok(pair) = given.cast::<PyTuple>()
         && pair.len() == 2
@@ -150,8 +168,23 @@ pub(crate) fn fill_model_of(given: &Bound<'_, PyAny>) -> PyResult<FillSettings> 
         let queue_factor = number("queue_factor", &second)?;
         return Ok(FillSettings::Probabilistic(FillParameters { touch_probability, queue_factor }));
     }
+    if let Ok(numbers) = given.cast::<PyTuple>() {
+        let name = numbers.get_item(0).and_then(|first| first.extract::<String>());
+        if numbers.len() != 4 || name.map_err(|_| refuse())? != "calibrated" {
+            return Err(refuse());
+        }
+        let item = |field: &str, place: usize| number(field, &numbers.get_item(place)?);
+        return Ok(FillSettings::Calibrated(FillCalibration {
+            cancel_exponent: item("cancel_exponent", 1)?,
+            touch_probability: item("touch_probability", 2)?,
+            alone_probability: item("alone_probability", 3)?,
+        }));
+    }
     let name = text("fill_model", given).map_err(|_| refuse())?;
-    FillSettings::named(&name).map_err(|_| refuse())
+    match name.as_str() {
+        "calibrated" => Ok(FillSettings::Calibrated(FillCalibration::of(coin))),
+        _ => FillSettings::named(&name).map_err(|_| refuse()),
+    }
 }
 
 /// Nanoseconds each way, or a pair (to the venue, back from it).

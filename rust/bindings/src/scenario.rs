@@ -18,7 +18,7 @@ use crate::progress::Progress;
 
 const MAX_SEEDS: i64 = 1_000_000;
 /// Seeds of a chunk for each core: Ctrl-C is heard between chunks.
-const SEEDS_PER_CORE: u64 = 4;
+pub(crate) const SEEDS_PER_CORE: u64 = 4;
 
 /// Plays a scenario from `seeds` seeds, on all cores.
 #[pyfunction]
@@ -54,7 +54,7 @@ pub(crate) fn run_scenario<'py>(
     row_columns(py, &rows)
 }
 
-fn seed_count(given: &Bound<'_, PyAny>) -> PyResult<u64> {
+pub(crate) fn seed_count(given: &Bound<'_, PyAny>) -> PyResult<u64> {
     const EXPECTED: &str = "an integer from 1 to 1000000";
     match integer("seeds", given, EXPECTED, "")? {
         whole @ 1..=MAX_SEEDS => Ok(whole as u64),

@@ -41,7 +41,10 @@ pub(crate) fn run_sweep<'py>(
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let instrument = instrument_of(instrument)?;
-    let models = items("fill_models", fill_models)?.iter().map(fill_model_of).collect::<PyResult<Vec<_>>>()?;
+    let models = items("fill_models", fill_models)?
+        .iter()
+        .map(|given| fill_model_of(given, instrument.coin()))
+        .collect::<PyResult<Vec<_>>>()?;
     let mut runs = Vec::new();
     for config in items("configs", configs)? {
         let config = config_of(&config)?;

@@ -201,7 +201,16 @@ pub fn run_matched<S: Strategy, B: Background>(
     market.open(start_ns, &mut exchange)?;
     let blocks = BlockVenue::new(exchange, settings.blocks.clone(), settings.seed)?;
     let venue = MatchedVenue::new(blocks, account, ASSET, instrument.clone());
-    let feed = Feed::new(ASSET, instrument.clone(), settings.feed.clone(), settings.seed)?;
+    let heard = FeedSettings {
+        keeps_session: settings.feed.keeps_session && !settings.feed.leaves_out_ours,
+        ..settings.feed.clone()
+    };
+    let feed = Feed::new(ASSET, instrument.clone(), heard, settings.seed)?;
+    let kept = settings
+        .feed
+        .leaves_out_ours
+        .then(|| Feed::new(ASSET, instrument.clone(), settings.feed.clone(), settings.seed));
+    let kept = kept.transpose()?.map(|feed| feed.without(account));
     let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: true };
     let cycle = Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)?;
     let mut run = Run {
@@ -209,6 +218,7 @@ pub fn run_matched<S: Strategy, B: Background>(
         instrument,
         cycle,
         feed,
+        kept,
         account,
         watch: Watch::default(),
         actions: Vec::with_capacity(256),
@@ -227,6 +237,8 @@ struct Run<'a, B> {
     instrument: &'a Instrument,
     cycle: Cycle<'a, MatchedVenue>,
     feed: Feed,
+    /// The feed without our orders, where that is what is kept.
+    kept: Option<Feed>,
     account: AccountId,
     watch: Watch,
     actions: Vec<(AccountId, Action)>,
@@ -281,17 +293,23 @@ impl<B: Background> Run<'_, B> {
         let venue = &mut self.cycle.venue.blocks;
         self.actions.clear();
         self.market.act(time_ns, venue.exchange(), &mut self.actions);
-        let (market, feed) = (&mut *self.market, &mut self.feed);
+        let (market, feed, kept) = (&mut *self.market, &mut self.feed, &mut self.kept);
         let mut sink = |event: &VenueEvent| {
             market.on_event(event);
             feed.note(event);
+            if let Some(kept) = kept {
+                kept.note(event);
+            }
         };
         let block = venue.run_block(&self.actions, &mut sink);
         let (fair_price, funding_rate) = (self.market.fair_price(), self.market.funding_rate());
-        let (market, feed) = (&mut *self.market, &mut self.feed);
+        let (market, feed, kept) = (&mut *self.market, &mut self.feed, &mut self.kept);
         let mut sink = |event: &VenueEvent| {
             market.on_event(event);
             feed.note(event);
+            if let Some(kept) = kept {
+                kept.note(event);
+            }
         };
         if time_ns - self.reference_ns >= REFERENCE_INTERVAL_NS {
             self.reference_ns = time_ns;
@@ -320,6 +338,11 @@ impl<B: Background> Run<'_, B> {
             open_interest: Some(self.instrument.lots_to_f64(exchange.open_interest(ASSET))).filter(|held| *held > 0.0),
         };
         self.feed.after_block(block, exchange, &context);
+        if let Some(kept) = &mut self.kept {
+            kept.after_block(block, exchange, &context);
+            // Nobody listens: what it brings is dropped.
+            while kept.next(time_ns).is_some() {}
+        }
         Ok(())
     }
 
@@ -358,7 +381,7 @@ impl<B: Background> Run<'_, B> {
         if books != expected {
             return Err(ConservationError { law: Law::Cash, books, expected }.into());
         }
-        let mut session = self.feed.into_session();
+        let mut session = self.kept.unwrap_or(self.feed).into_session();
         session.end_at(end_ns);
         let backtest = self.cycle.finish((start_ns, end_ns), self.events)?;
         Ok(MatchedOutput { backtest, watch: self.watch, session })

@@ -2,6 +2,7 @@
 
 mod account;
 mod cycle;
+pub mod gap;
 pub mod matched;
 pub mod output;
 pub mod plain;

@@ -21,6 +21,7 @@ use crate::market::merge::{Merge, Stream};
 pub use crate::market::recording::{ContextColumns, RecordingColumns};
 pub use crate::market::references::ReferenceColumns;
 use crate::market::references::References;
+use crate::venue::blocks::BlockSettings;
 use crate::venue::fill_models::{FillModel, FillParameters, FillSettings, ProbabilisticFills, QueueFills};
 use crate::venue::latency::Latency;
 use crate::venue::recorded::RecordedVenue;
@@ -108,17 +109,37 @@ pub fn run_with<S: Strategy>(
     strategy: &mut S,
     progress: &mut dyn FnMut(f64),
 ) -> std::result::Result<BacktestOutput, S::Error> {
+    run_timed(columns, instrument, config, settings, None, strategy, progress)
+}
+
+/// As [`run_with`], with the blocks and delays of the matching venue in place of the constant latency where given.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn run_timed<S: Strategy>(
+    columns: &RecordingColumns<'_>,
+    instrument: &Instrument,
+    config: &EngineConfig,
+    settings: &BacktestSettings,
+    blocks: Option<&BlockSettings>,
+    strategy: &mut S,
+    progress: &mut dyn FnMut(f64),
+) -> std::result::Result<BacktestOutput, S::Error> {
     settings.validate()?;
     config.validate()?;
     columns.validate()?;
     match settings.fill_model {
         FillSettings::Probabilistic(parameters) => {
             let model = ProbabilisticFills::new(parameters, settings.seed)?;
-            run_filled(columns, instrument, config, settings, model, strategy, progress)
+            run_filled(columns, instrument, config, (settings, blocks), model, strategy, progress)
         }
         FillSettings::Queue(cancels) => {
             let model = QueueFills::new(cancels, instrument.size_scale())?;
-            run_filled(columns, instrument, config, settings, model, strategy, progress)
+            run_filled(columns, instrument, config, (settings, blocks), model, strategy, progress)
+        }
+        FillSettings::Calibrated(calibration) => {
+            let model = QueueFills::calibrated(calibration, instrument.size_scale(), settings.seed)?;
+            run_filled(columns, instrument, config, (settings, blocks), model, strategy, progress)
         }
     }
 }
@@ -127,12 +148,12 @@ fn run_filled<M: FillModel, S: Strategy>(
     columns: &RecordingColumns<'_>,
     instrument: &Instrument,
     config: &EngineConfig,
-    settings: &BacktestSettings,
+    (settings, blocks): (&BacktestSettings, Option<&BlockSettings>),
     model: M,
     strategy: &mut S,
     progress: &mut dyn FnMut(f64),
 ) -> std::result::Result<BacktestOutput, S::Error> {
-    let mut cycle = new_cycle(columns, instrument, config, settings, model)?;
+    let mut cycle = new_cycle(columns, instrument, config, (settings, blocks), model)?;
     play(columns, &mut cycle, strategy, progress)?;
     cycle.finish(columns.span_ns().unwrap_or_default(), columns.len() as u64).map_err(S::Error::from)
 }
@@ -142,10 +163,13 @@ pub(super) fn new_cycle<'a, M: FillModel>(
     columns: &RecordingColumns<'a>,
     instrument: &'a Instrument,
     config: &'a EngineConfig,
-    settings: &BacktestSettings,
+    (settings, blocks): (&BacktestSettings, Option<&BlockSettings>),
     model: M,
 ) -> Result<Cycle<'a, RecordedVenue<'a, M>>> {
-    let venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
+    let mut venue = RecordedVenue::new(*columns, instrument, model, settings.latency);
+    if let Some(blocks) = blocks {
+        venue = venue.with_blocks(blocks, settings.seed)?;
+    }
     let sampling = Sampling { interval_ns: settings.equity_sample_ns, keeps_equity: settings.log_equity };
     Cycle::new(instrument, config, venue, settings.cycle_ns, sampling, settings.log_decisions)
 }

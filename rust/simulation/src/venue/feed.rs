@@ -18,7 +18,7 @@ use hypermm_core::types::{Side, TimestampNs};
 use super::block_clock::Block;
 use super::latency::{LatencyDraws, LatencyLaw, LatencyStream};
 use super::matching::exchange::{BestQuote, BookLevel, Exchange};
-use super::matching::order::{AssetId, Trade, VenueEvent};
+use super::matching::order::{AccountId, AssetId, Trade, VenueEvent};
 use crate::market::session::Session;
 
 const MAX_DEPTH: usize = 100;
@@ -53,6 +53,8 @@ pub struct FeedSettings {
     pub latency: LatencyLaw,
     /// Keeps all that is published as the columns of a session.
     pub keeps_session: bool,
+    /// What is kept is the feed without our own orders, while the strategy hears them.
+    pub leaves_out_ours: bool,
 }
 
 impl FeedSettings {
@@ -65,6 +67,7 @@ impl FeedSettings {
             context_interval_ns: 1_000_000_000,
             latency,
             keeps_session: false,
+            leaves_out_ours: false,
         }
     }
 
@@ -192,6 +195,9 @@ pub struct Feed {
     book: [SnapshotSide; 2],
     free: Vec<[SnapshotSide; 2]>,
     session: Session,
+    /// Whose orders no book and no best price shows.
+    left_out: Option<AccountId>,
+    levels: Vec<BookLevel>,
 }
 
 impl Feed {
@@ -218,7 +224,17 @@ impl Feed {
             free: Vec::with_capacity(16),
             session: Session { depth: settings.books.depth, ..Session::default() },
             settings,
+            left_out: None,
+            levels: Vec::with_capacity(64),
         })
+    }
+
+    /// The same feed as it would be if `account` had no orders: each level less what is theirs, a level of theirs alone
+    /// gone. Prints that met them stay, since somebody else stood there or behind. Delays are those of the whole feed.
+    #[must_use]
+    pub fn without(mut self, account: AccountId) -> Self {
+        self.left_out = Some(account);
+        self
     }
 
     /// Takes notice of what happens in a block; only trades of the contract are public.
@@ -241,7 +257,7 @@ impl Feed {
                 self.publish_book(block, exchange);
             }
         }
-        let best = exchange.best(self.asset);
+        let best = self.best(exchange);
         if self.last_best != Some(best) {
             self.last_best = Some(best);
             self.publish_best(block, best);
@@ -255,12 +271,41 @@ impl Feed {
         }
     }
 
+    fn best(&mut self, exchange: &Exchange) -> (BestQuote, BestQuote) {
+        if self.left_out.is_none() {
+            return exchange.best(self.asset);
+        }
+        let mut levels = std::mem::take(&mut self.levels);
+        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| {
+            self.write_levels(exchange, side, &mut levels, 1);
+            levels.first().map(|level| (level.price, level.size))
+        });
+        self.levels = levels;
+        (bid, ask)
+    }
+
+    /// The first `count` levels of a side that the feed shows, best first.
+    fn write_levels(&self, exchange: &Exchange, side: Side, levels: &mut Vec<BookLevel>, count: usize) {
+        let Some(account) = self.left_out else { return exchange.levels(self.asset, side, levels, count) };
+        let theirs =
+            || exchange.open_orders(account).filter(|open| open.order.asset == self.asset && open.order.side == side);
+        exchange.levels(self.asset, side, levels, count + theirs().count());
+        for open in theirs() {
+            if let Some(level) = levels.iter_mut().find(|level| level.price == open.order.price) {
+                level.size.0 -= open.remaining.0;
+                level.orders -= 1;
+            }
+        }
+        levels.retain(|level| level.size.0 > 0);
+        levels.truncate(count);
+    }
+
     fn publish_book(&mut self, block: Block, exchange: &Exchange) {
         let depth = self.settings.books.depth;
         let mut content = self.free.pop().unwrap_or_default();
         for side in [Side::Buy, Side::Sell] {
             let SnapshotSide { levels, prices, sizes } = &mut content[side.index()];
-            exchange.levels(self.asset, side, levels, depth);
+            self.write_levels(exchange, side, levels, depth);
             prices.clear();
             sizes.clear();
             prices.extend(levels.iter().map(|level| self.instrument.price_to_f64(level.price)));

@@ -6,6 +6,12 @@
 //! They differ in which cancels they place ahead: none (risk-averse, the pessimistic view), a share by the lengths of
 //! both parts (power, log).
 //!
+//! The feed does not show all that fills us. Levels beyond the deepest are not seen, nor is what comes and goes between
+//! two books: a print at the price that the estimate leaves to others fills us all the same with the touch probability.
+//! And where all others have left a price, a recording made without us shows no print: whoever would have taken the last
+//! stale quote found none, and would have taken ours. An order that is left alone in front is taken with the alone
+//! probability, once each time the others step further back. Exponent and both chances are what `hypermm gap` fits.
+//!
 //! The probabilistic model is that of the old paper trader (seed 003, section 1), so that results compare:
 //!
 //! ```text
@@ -21,7 +27,7 @@
 
 use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::state::queue::{CancelModel, DEFAULT_CANCEL_EXPONENT, QueuePosition};
-use hypermm_core::types::{Lots, NS_PER_S, Price, Side};
+use hypermm_core::types::{Lots, NS_PER_S, Price, Side, TimestampNs};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -78,6 +84,11 @@ pub trait FillModel {
         None
     }
 
+    /// Whether an order that `time_ns` of the venue's clock leaves alone in front of its side is taken then.
+    fn takes_alone(&mut self, _order_id: u64, _time_ns: TimestampNs) -> bool {
+        false
+    }
+
     /// Lots the order takes of `left`, the part of a print that our orders before it left; `queue` moves up by it.
     fn take(&mut self, touch: &Touch, left: Lots, queue: &mut QueuePosition) -> Lots;
 }
@@ -89,17 +100,19 @@ pub enum FillSettings {
     Probabilistic(FillParameters),
     /// Orders wait in the queue at their price.
     Queue(CancelModel),
+    /// The same, with chances for what the feed does not show.
+    Calibrated(FillCalibration),
 }
 
 impl FillSettings {
     /// The pessimistic view: nobody ahead of us cancels.
     pub const PESSIMISTIC: Self = Self::Queue(CancelModel::RiskAverse);
-    /// The calibrated view, its exponent the default until it is fitted.
-    pub const CALIBRATED: Self = Self::Queue(CancelModel::Power(DEFAULT_CANCEL_EXPONENT));
+    /// The calibrated view: what was fitted over all presets. [`FillCalibration::of`] has the numbers of one coin.
+    pub const CALIBRATED: Self = Self::Calibrated(FillCalibration::POOLED);
     /// The optimistic view: the old paper trader's numbers.
     pub const OPTIMISTIC: Self = Self::Probabilistic(FillParameters::PAPER);
 
-    /// A model by name: `paper`, `default`, `risk_averse`, `power` with the default exponent, or `log`.
+    /// A model by name: `paper`, `default`, `risk_averse`, `power` with the default exponent, `log` or `calibrated`.
     ///
     /// # Errors
     /// [`hypermm_core::error::Error::InvalidInput`] for another name.
@@ -108,9 +121,13 @@ impl FillSettings {
             "paper" => Ok(Self::OPTIMISTIC),
             "default" => Ok(Self::Probabilistic(FillParameters::DEFAULT)),
             "risk_averse" => Ok(Self::PESSIMISTIC),
-            "power" => Ok(Self::CALIBRATED),
+            "power" => Ok(Self::Queue(CancelModel::Power(DEFAULT_CANCEL_EXPONENT))),
             "log" => Ok(Self::Queue(CancelModel::Log)),
-            _ => Err(invalid_input("fill_model", format!("{name:?}"), "paper, default, risk_averse, power or log", "")),
+            "calibrated" => Ok(Self::CALIBRATED),
+            _ => {
+                let expected = "paper, default, risk_averse, power, log or calibrated";
+                Err(invalid_input("fill_model", format!("{name:?}"), expected, ""))
+            }
         }
     }
 
@@ -122,15 +139,67 @@ impl FillSettings {
         match self {
             Self::Probabilistic(parameters) => parameters.validate(),
             Self::Queue(cancels) => cancels.validate(),
+            Self::Calibrated(calibration) => calibration.validate(),
         }
     }
 }
 
+/// What `hypermm gap` fits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FillCalibration {
+    /// Exponent of [`CancelModel::Power`].
+    pub cancel_exponent: f64,
+    /// Chance that a print at our price reaches us though the estimate leaves it to those ahead, 0 to 1.
+    pub touch_probability: f64,
+    /// Chance that we are taken when the others of our side have left our price, 0 to 1.
+    pub alone_probability: f64,
+}
+
+impl FillCalibration {
+    /// Fitted over all presets together, for a coin that has no numbers of its own.
+    pub const POOLED: Self = Self::fitted(1.0, 0.25, 0.5);
+
+    /// Numbers of one preset each, by coin. `hypermm gap --preset hype --preset eth --preset btc --preset sol --preset
+    /// wlfi` prints these and the pooled ones: seeds of an hour at the default settings, on the feed of the live run and
+    /// in the market without us. They hold for the synthetic markets they come from; to a real coin they are as near as
+    /// its market is to its preset.
+    const FITTED: &'static [(&'static str, Self)] = &[];
+
+    const fn fitted(cancel_exponent: f64, touch_probability: f64, alone_probability: f64) -> Self {
+        Self { cancel_exponent, touch_probability, alone_probability }
+    }
+
+    /// The shipped numbers for a coin.
+    #[must_use]
+    pub fn of(coin: &str) -> Self {
+        Self::FITTED.iter().find(|(name, _)| *name == coin).map_or(Self::POOLED, |(_, numbers)| *numbers)
+    }
+
+    /// The exponent and both chances are within their ranges.
+    ///
+    /// # Errors
+    /// [`hypermm_core::error::Error::InvalidInput`] naming the one that is not.
+    pub fn validate(&self) -> Result<()> {
+        CancelModel::Power(self.cancel_exponent).validate()?;
+        check_probability("touch_probability", self.touch_probability)?;
+        check_probability("alone_probability", self.alone_probability)
+    }
+}
+
 /// Orders that wait in the queue at their price.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct QueueFills {
     cancels: CancelModel,
     size_scale: f64,
+    chances: Option<Chances>,
+}
+
+/// Chances of what the feed does not show, with their draws.
+#[derive(Clone, Debug)]
+struct Chances {
+    touch_probability: f64,
+    alone_probability: f64,
+    draws: KeyedDraws,
 }
 
 impl QueueFills {
@@ -140,7 +209,23 @@ impl QueueFills {
     /// As [`CancelModel::validate`].
     pub fn new(cancels: CancelModel, size_scale: f64) -> Result<Self> {
         cancels.validate()?;
-        Ok(Self { cancels, size_scale })
+        Ok(Self { cancels, size_scale, chances: None })
+    }
+
+    /// The calibrated model; its draws follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`FillCalibration::validate`].
+    pub fn calibrated(calibration: FillCalibration, size_scale: f64, seed: u64) -> Result<Self> {
+        calibration.validate()?;
+        let FillCalibration { cancel_exponent, touch_probability, alone_probability } = calibration;
+        let chances = Chances { touch_probability, alone_probability, draws: KeyedDraws::new(seed) };
+        Ok(Self { cancels: CancelModel::Power(cancel_exponent), size_scale, chances: Some(chances) })
+    }
+
+    /// Whether a print that those ahead take fills us all the same.
+    fn is_touched(&mut self, touch: &Touch) -> bool {
+        self.chances.as_mut().is_some_and(|it| it.draws.uniform(touch.order_id, touch.trade_id) < it.touch_probability)
     }
 }
 
@@ -149,11 +234,20 @@ impl FillModel for QueueFills {
         Some(self.cancels)
     }
 
+    fn takes_alone(&mut self, order_id: u64, time_ns: TimestampNs) -> bool {
+        // Times in ns are far above any name of a print, so the draws of both never meet.
+        self.chances.as_mut().is_some_and(|it| it.draws.uniform(order_id, time_ns as u64) < it.alone_probability)
+    }
+
     fn take(&mut self, touch: &Touch, left: Lots, queue: &mut QueuePosition) -> Lots {
         let reached = match touch.beyond() {
             None => return Lots(0),
             Some(0) if touch.aggressor == touch.side => return Lots(0),
-            Some(0) => Lots((queue.follow_print(left.0 as f64 / self.size_scale) * self.size_scale).round() as i64),
+            Some(0) => {
+                let after_others = queue.follow_print(left.0 as f64 / self.size_scale);
+                let reached = Lots((after_others * self.size_scale).round() as i64);
+                if reached < touch.order_remaining && self.is_touched(touch) { left } else { reached }
+            }
             Some(_) => {
                 queue.passed();
                 left
@@ -161,6 +255,10 @@ impl FillModel for QueueFills {
         };
         reached.min(touch.order_remaining)
     }
+}
+
+fn check_probability(field: &'static str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(invalid_input(field, value, "0 to 1", "")) }
 }
 
 /// Numbers of the probabilistic model.
@@ -183,12 +281,8 @@ impl FillParameters {
     /// # Errors
     /// [`hypermm_core::error::Error::InvalidInput`] naming the one that is not.
     pub fn validate(&self) -> Result<()> {
-        for (field, value) in [("touch_probability", self.touch_probability), ("queue_factor", self.queue_factor)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(invalid_input(field, value, "0 to 1", ""));
-            }
-        }
-        Ok(())
+        check_probability("touch_probability", self.touch_probability)?;
+        check_probability("queue_factor", self.queue_factor)
     }
 
     /// The chance that this print fills our order.

@@ -1,6 +1,7 @@
 //! Venues that carry out our orders: one over recorded prints, one that matches.
 
 pub mod block_clock;
+mod block_times;
 pub mod blocks;
 pub mod connections;
 pub mod feed;

@@ -7,19 +7,25 @@
 //!
 //! Where the fill model keeps queues, orders follow the recorded book on the venue's clock too; at one time a print
 //! comes before the book that shows what it left.
+//!
+//! Latency is a constant pair, or that of the matching venue: blocks and drawn delays, orders before cancels before
+//! prints within a block, a cycle's messages in batches, and an order judged by the book the block before left.
 
 use std::collections::VecDeque;
 
+use hypermm_core::error::Result;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
 use hypermm_core::outcomes::prediction::Prediction;
 use hypermm_core::state::queue::QueuePosition;
 use hypermm_core::types::{Lots, OrderStatus, Price, Side, TimestampNs};
 
+use super::block_times::BlockTimes;
+use super::blocks::BlockSettings;
 use super::fill_models::{FillModel, Touch};
 use super::gateway::{Notice, OrderGateway, OrderSlots, Placement, RequestCounts, VenueFill, VenueOrder};
 use super::latency::Latency;
-use super::shown::{BookRows, Shown};
+use super::shown::{BookRows, SAME_PRICE, Shown};
 use crate::market::recording::RecordingColumns;
 
 /// Stands for the print where the other side of the book filled an order.
@@ -40,6 +46,8 @@ struct Standing {
     last_told_ns: TimestampNs,
     phase: Phase,
     queue: QueuePosition,
+    /// Where the best of its side last stood behind it; its own price while somebody was with it.
+    others_at: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +59,27 @@ struct Request {
     cancel: bool,
 }
 
+/// Messages of one quote cycle, by batch.
+#[derive(Debug, Default)]
+struct Batches {
+    /// The first level of the side that reduces the position.
+    reducing: Vec<usize>,
+    cancels: Vec<usize>,
+    placements: Vec<usize>,
+}
+
 /// The venue over one recording.
 #[derive(Debug)]
 pub struct RecordedVenue<'a, M> {
     columns: RecordingColumns<'a>,
     model: M,
     latency: Latency,
+    /// Blocks and drawn delays in place of the constant latency.
+    blocks: Option<BlockTimes>,
+    /// What the quote cycle sends with its next flush, where there are blocks.
+    batches: Batches,
+    /// By the fills we have heard of, lots.
+    known_position: i64,
     price_scale: f64,
     size_scale: f64,
     orders: OrderSlots<Standing>,
@@ -91,6 +114,9 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             columns,
             model,
             latency,
+            blocks: None,
+            batches: Batches::default(),
+            known_position: 0,
             price_scale: instrument.price_scale(),
             size_scale: instrument.size_scale(),
             orders: OrderSlots::default(),
@@ -107,6 +133,17 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         }
     }
 
+    /// The same with the blocks and delays of the matching venue, drawn from `seed`. A clock whose start is 0 starts
+    /// with the recording.
+    ///
+    /// # Errors
+    /// As [`BlockSettings::validate`].
+    pub fn with_blocks(mut self, settings: &BlockSettings, seed: u64) -> Result<Self> {
+        let first_ns = self.columns.span_ns().map_or(0, |(first_ns, _)| first_ns);
+        self.blocks = Some(BlockTimes::new(settings, first_ns, seed)?);
+        Ok(self)
+    }
+
     /// Lets the venue act on everything up to and including `until_ns` of its clock.
     #[inline]
     pub fn advance(&mut self, until_ns: TimestampNs) {
@@ -116,6 +153,9 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
             let print_limit_ns = request_ns.saturating_sub(1).min(until_ns);
             self.follow_market(print_limit_ns);
             if request_ns > until_ns {
+                if let Some(blocks) = &mut self.blocks {
+                    blocks.forget_before(until_ns);
+                }
                 return;
             }
             let Some(request) = self.requests.pop_front() else { return };
@@ -143,6 +183,7 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
                     continue;
                 }
                 self.meet_other_side((shown_ns, received_ns), side, other);
+                self.leave_alone((shown_ns, received_ns), side, own.best());
                 for &slot in &self.resting[side.index()] {
                     // Whoever is first stays first, whatever the level shows.
                     if self.orders.beside(slot).queue.ahead() == 0.0 {
@@ -178,6 +219,30 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
                 return;
             }
             self.resting[side.index()].remove(0);
+        }
+    }
+
+    /// Lets those that the others of their side have left further behind be taken by chance, best first.
+    fn leave_alone(&mut self, times_ns: (TimestampNs, TimestampNs), side: Side, others_at: f64) {
+        let mut place = 0;
+        while let Some(&slot) = self.resting[side.index()].get(place) {
+            let order = self.orders.order(slot);
+            let (id, price) = (order.id, order.price.0 as f64 / self.price_scale);
+            let behind = |other: f64, than: f64| side.sign() * (than - other) > SAME_PRICE * price;
+            let standing = self.orders.beside_mut(slot);
+            let (was_at, size) = (standing.others_at, standing.remaining);
+            let is_alone = behind(others_at, price);
+            standing.others_at = if is_alone { others_at } else { price };
+            if !is_alone {
+                // Nor is anyone deeper.
+                return;
+            }
+            if behind(others_at, was_at) && self.model.takes_alone(id, times_ns.0) {
+                self.fill(slot, times_ns, NO_PRINT, size);
+                self.resting[side.index()].remove(place);
+            } else {
+                place += 1;
+            }
         }
     }
 
@@ -249,8 +314,11 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         trade_id: u64,
         size: Lots,
     ) {
-        let answer_ns = exchange_time_ns + self.latency.acknowledge_ns;
-        let told_ns = received_ns.max(answer_ns).max(self.last_fill_told_ns());
+        let told_ns = match &mut self.blocks {
+            Some(blocks) => blocks.heard_ns(exchange_time_ns),
+            None => received_ns.max(exchange_time_ns + self.latency.acknowledge_ns),
+        };
+        let told_ns = told_ns.max(self.last_fill_told_ns());
         self.filled.0 += if self.orders.order(slot).side == Side::Buy { size.0 } else { -size.0 };
         let standing = self.orders.beside_mut(slot);
         standing.remaining.0 -= size.0;
@@ -267,14 +335,36 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         self.requests.push_back(Request { arrival_ns, slot, order_id: self.orders.order(slot).id, cancel });
     }
 
+    /// Sends a batch to the block that executes it: orders before cancels, else in the order of sending.
+    fn send_batch(&mut self, now_ns: TimestampNs, slots: &mut Vec<usize>, cancel: bool) {
+        let Some(blocks) = self.blocks.as_mut().filter(|_| !slots.is_empty()) else { return };
+        let arrival_ns = blocks.acts_ns(now_ns, cancel);
+        for slot in slots.drain(..) {
+            let request = Request { arrival_ns, slot, order_id: self.orders.order(slot).id, cancel };
+            let turn = (arrival_ns, cancel);
+            let place = self.requests.partition_point(|other| (other.arrival_ns, other.cancel) <= turn);
+            self.requests.insert(place, request);
+        }
+    }
+
+    /// When we hear the answer to a request that acts now.
+    fn answer_ns(&mut self, acts_ns: TimestampNs) -> TimestampNs {
+        match &mut self.blocks {
+            Some(blocks) => blocks.heard_ns(acts_ns),
+            None => acts_ns + self.latency.acknowledge_ns,
+        }
+    }
+
     fn last_fill_told_ns(&self) -> TimestampNs {
         self.fills.back().map_or(TimestampNs::MIN, |(time_ns, _)| *time_ns)
     }
 
     fn order_arrives(&mut self, request: Request) {
         let (side, price) = (self.orders.order(request.slot).side, self.orders.order(request.slot).price);
-        let answer_ns = request.arrival_ns + self.latency.acknowledge_ns;
-        if self.would_take(request.arrival_ns, side, price) {
+        let answer_ns = self.answer_ns(request.arrival_ns);
+        // A block's own book is that of its end: what an order meets is what the block before left.
+        let seen_ns = request.arrival_ns - i64::from(self.blocks.is_some());
+        if self.would_take(seen_ns, side, price) {
             self.orders.beside_mut(request.slot).phase = Phase::Gone;
             self.orders.count_rejected();
             self.answers.push_back((answer_ns, Notice::Status(request.slot, OrderStatus::Rejected)));
@@ -305,10 +395,10 @@ impl<'a, M: FillModel> RecordedVenue<'a, M> {
         }
         self.resting[order.side.index()].retain(|slot| *slot != request.slot);
         self.orders.beside_mut(request.slot).phase = Phase::Gone;
-        let answer_ns = request.arrival_ns + self.latency.acknowledge_ns;
+        let answer_ns = self.answer_ns(request.arrival_ns);
         let notice = Notice::Status(request.slot, OrderStatus::Canceled);
         // A fill from before the cancel may still be on its way to us: the end of the order is told after it.
-        if standing.last_told_ns > answer_ns {
+        if standing.last_told_ns >= answer_ns {
             let told_ns = self.last_fill_told_ns().max(standing.last_told_ns);
             self.fills.push_back((told_ns, notice));
         } else {
@@ -336,15 +426,40 @@ impl<M: FillModel> OrderGateway for RecordedVenue<'_, M> {
             last_told_ns: 0,
             phase: Phase::OnItsWay,
             queue: QueuePosition::unseen(),
+            others_at: placement.price.0 as f64 / self.price_scale,
         };
         let slot = self.orders.open(now_ns, placement, standing);
-        self.send(now_ns, slot, false);
+        if self.blocks.is_none() {
+            self.send(now_ns, slot, false);
+            return slot;
+        }
+        let reduces = placement.level == 0
+            && match placement.side {
+                Side::Buy => self.known_position < 0,
+                Side::Sell => self.known_position > 0,
+            };
+        if reduces { &mut self.batches.reducing } else { &mut self.batches.placements }.push(slot);
         slot
     }
 
     fn cancel(&mut self, now_ns: TimestampNs, slot: usize) {
         self.orders.cancel(now_ns, slot);
-        self.send(now_ns, slot, true);
+        if self.blocks.is_none() {
+            self.send(now_ns, slot, true);
+        } else {
+            self.batches.cancels.push(slot);
+        }
+    }
+
+    fn flush(&mut self, now_ns: TimestampNs) {
+        if self.blocks.is_none() {
+            return;
+        }
+        let mut batches = std::mem::take(&mut self.batches);
+        self.send_batch(now_ns, &mut batches.reducing, false);
+        self.send_batch(now_ns, &mut batches.cancels, true);
+        self.send_batch(now_ns, &mut batches.placements, false);
+        self.batches = batches;
     }
 
     #[inline]
@@ -368,6 +483,10 @@ impl<M: FillModel> OrderGateway for RecordedVenue<'_, M> {
             return None;
         }
         let (time_ns, notice) = if answer_ns <= fill_ns { self.answers.pop_front() } else { self.fills.pop_front() }?;
+        if let Notice::Fill(fill) = notice {
+            let is_buy = self.orders.order(fill.slot).side == Side::Buy;
+            self.known_position += if is_buy { fill.size.0 } else { -fill.size.0 };
+        }
         self.orders.hear(&notice);
         Some((time_ns, notice))
     }

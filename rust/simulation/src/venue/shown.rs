@@ -5,7 +5,7 @@ use hypermm_core::types::{Side, TimestampNs};
 use crate::market::recording::RecordingColumns;
 
 /// Half of this, relative, is what two ways of writing one price may differ by; the grid is far coarser.
-const SAME_PRICE: f64 = 1e-9;
+pub(super) const SAME_PRICE: f64 = 1e-9;
 
 /// Levels of one side of one row, best first; NaN ends them.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,11 @@ impl Shown<'_> {
         self.prices = &self.prices[passed..];
         self.sizes = &self.sizes[passed..];
         self.at(price)
+    }
+
+    /// Best price; NaN where the side is empty.
+    pub(super) fn best(&self) -> f64 {
+        self.prices.first().copied().unwrap_or(f64::NAN)
     }
 
     /// Size shown at prices at which an order of the other side at `price` would trade.
