@@ -71,7 +71,7 @@ def test_a_wrong_value_is_refused_in_one_line(override: str) -> None:
     [
         ("cycle_ms=-1", "a number from 0 to 60000 ms"),
         ("seed=1.5", "an integer from 0 to"),
-        ("fill_model=none", "one of default, log, paper, power, risk_averse"),
+        ("fill_model=none", "one of calibrated, default, log, paper, power, risk_averse"),
         ("max_position_usd=0", "a number above 0 to 1e+12 USD"),
     ],
 )

@@ -152,8 +152,10 @@ def test_a_wrong_arm_is_refused_by_name(arms: Any, field: str) -> None:
 # Bars of the issue: the edge a fill of the calibrated view is live's within 0.3 bps, known to max(0.1, 0.02·σ·√10) bps.
 BAR_BPS = 0.3
 VOLATILITY_BPS = {"hype": 1.7, "eth": 1.11, "btc": 0.7441, "sol": 1.643, "wlfi": 5.335}
+HOURS = {"sol": 64}
 
 
+# Kills: shipped numbers that are those of another coin, a model that fits one market, an error that hides a bias.
 @pytest.mark.verify
 @pytest.mark.parametrize("name", hypermm.MarketPreset.names())
 def test_calibrated_paper_has_no_bias_on_seeds_it_was_not_fitted_on(name: str) -> None:
@@ -163,18 +165,16 @@ def test_calibrated_paper_has_no_bias_on_seeds_it_was_not_fitted_on(name: str) -
     arms = gap.ARMS(numbers)
     cap = market.instrument.round_size(10_000.0 / market.start_price)
     config = hypermm.EngineConfig(max_position=cap, maker_fee_bps=market.maker_fee_bps)
-    columns = gap.play(name, config, arms, seeds=SEEDS.get(name, 64))
+    columns = gap.play(name, config, arms, seeds=HOURS.get(name, 32))
     print(f"\n{name}: {numbers}")
-    for view in gap.compare(columns, arms):
+    by_arm = {view.arm: view for view in gap.compare(columns, arms)}
+    for view in by_arm.values():
         print(
-            f"{view.arm:38} {view.fills:6} fills {view.fills_over_live:5.2f}  edge {view.edge_bps:+.3f}"
+            f"{view.arm:36} {view.fills:6} fills {view.fills_over_live:5.2f}  edge {view.edge_bps:+.3f}"
             f"  - live {view.difference_bps:+.3f} ± {view.error_bps:.3f}"
             f"  by size {view.weighted_difference_bps:+.3f} ± {view.weighted_error_bps:.3f}"
         )
-    by_arm = {view.arm: view for view in gap.compare(columns, arms)}
-    calibrated = by_arm["calibrated: + left alone"]
+    old, calibrated = by_arm["old paper setting"], by_arm["calibrated: + left alone"]
+    assert old.fills_over_live < 0.8  # what it missed before
     assert calibrated.error_bps <= max(0.1, 0.02 * VOLATILITY_BPS[name] * 10**0.5)
     assert abs(calibrated.difference_bps) <= BAR_BPS
-
-
-SEEDS = {"sol": 100}

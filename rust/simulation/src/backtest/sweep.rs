@@ -154,10 +154,13 @@ impl Market<'_> {
             None => Ok(Vec::new()),
             Some(FillSettings::Probabilistic(_)) => self.play_by(group, |model| match model {
                 FillSettings::Probabilistic(parameters) => ProbabilisticFills::new(parameters, self.settings.seed),
-                FillSettings::Queue(_) => Err(other_kind()),
+                FillSettings::Queue(_) | FillSettings::Calibrated(_) => Err(other_kind()),
             }),
-            Some(FillSettings::Queue(_)) => self.play_by(group, |model| match model {
+            Some(FillSettings::Queue(_) | FillSettings::Calibrated(_)) => self.play_by(group, |model| match model {
                 FillSettings::Queue(cancels) => QueueFills::new(cancels, self.instrument.size_scale()),
+                FillSettings::Calibrated(calibration) => {
+                    QueueFills::calibrated(calibration, self.instrument.size_scale(), self.settings.seed)
+                }
                 FillSettings::Probabilistic(_) => Err(other_kind()),
             }),
         }
@@ -172,7 +175,7 @@ impl Market<'_> {
         let mut lanes = Vec::with_capacity(group.len());
         for (_, run) in group {
             let engine = QuoteEngine::new(self.instrument.clone(), run.config.clone())?;
-            let cycle = new_cycle(self.columns, self.instrument, &run.config, &settings, model(run.fill_model)?)?;
+            let cycle = new_cycle(self.columns, self.instrument, &run.config, (&settings, None), model(run.fill_model)?)?;
             lanes.push(Lane { engine, cycle });
         }
         let mut stretch = Stretch {
