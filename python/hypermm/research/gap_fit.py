@@ -33,9 +33,9 @@ _EXPONENTS = (0.25, 4.0)
 _MIDDLE = 0.4
 # A deviation of ln α of one: between 0.37 and 2.7 the pull hardly counts.
 _EXPONENT_PRIOR = 1.0
-# A difference is not known better than this, bps of edge twice and relative fills: the quadratic is not exact, and the
-# edge is what is asked for.
-_LEAST_ERROR = (0.03, 0.03, 0.05)
+# In what errors a difference counts, least and most: bps of edge a fill and by size, relative fills. Less is not known,
+# since the quadratic is not exact; more would give way to the number of fills, and the edge is what is asked for.
+_ERRORS = ((0.03, 0.1), (0.03, 0.1), (0.1, 0.2))
 
 
 class Response(NamedTuple):
@@ -43,7 +43,7 @@ class Response(NamedTuple):
 
     Attributes:
         coefficients: One row a difference, of 1, t, a, t², t·a, a², ln α with t touch and a alone probability.
-        errors: Standard error of each difference at the middle of the design.
+        errors: Error in which each difference counts: its standard error, within bounds.
         names: What each is.
     """
 
@@ -62,7 +62,7 @@ class FillFit(NamedTuple):
     Attributes:
         numbers: The fitted model.
         left: Name of a difference → what the smooth response leaves of it.
-        errors: Name of a difference → its standard error.
+        errors: Name of a difference → the error in which it counts.
     """
 
     numbers: FillNumbers
@@ -109,7 +109,7 @@ def response(columns: Mapping[str, npt.NDArray[Any]], arms: Sequence[Arm], name:
         for place, moment in enumerate(("edge", "weighted edge", "fills")):
             solved = np.linalg.lstsq(terms, np.asarray(values)[rows, place], rcond=None)[0]
             found.append(solved)
-            middle.append(max(float(np.median(np.asarray(errors)[rows, place])), _LEAST_ERROR[place]))
+            middle.append(float(np.clip(np.median(np.asarray(errors)[rows, place]), *_ERRORS[place])))
             names.append(f"{name} {moment}, {feed.replace('_', ' ')}")
     return Response(np.array(found), np.array(middle), tuple(names))
 

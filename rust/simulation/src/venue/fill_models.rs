@@ -157,17 +157,18 @@ pub struct FillCalibration {
 
 impl FillCalibration {
     /// Fitted over all presets together, for a coin that has no numbers of its own.
-    pub const POOLED: Self = Self::fitted(0.894, 0.27, 0.304);
+    pub const POOLED: Self = Self::fitted(1.137, 0.171, 0.397);
 
     /// Numbers of one preset each, by coin: 32 seeds of an hour from 1,000,000 on at the default settings, on the feed of
     /// the live run and in the market without us. `hypermm gap --fit-seeds 32 --preset hype --preset eth --preset btc
     /// --preset sol --preset wlfi` prints them and the pooled ones. They hold for the synthetic markets they come from; to a
     /// real coin they are as near as its market is to its preset.
     const FITTED: &'static [(&'static str, Self)] = &[
-        ("HYPE", Self::fitted(1.066, 0.196, 0.315)),
-        ("ETH", Self::fitted(0.973, 0.704, 0.188)),
-        ("BTC", Self::fitted(1.064, 0.246, 0.125)),
-        ("SOL", Self::fitted(1.082, 0.121, 0.642)),
+        ("HYPE", Self::fitted(1.023, 0.284, 0.335)),
+        ("ETH", Self::fitted(1.04, 0.807, 0.201)),
+        ("BTC", Self::fitted(1.05, 0.365, 0.229)),
+        ("SOL", Self::fitted(1.099, 0.375, 0.767)),
+        ("WLFI", Self::fitted(1.191, 0.0, 0.393)),
     ];
 
     const fn fitted(cancel_exponent: f64, touch_probability: f64, alone_probability: f64) -> Self {
