@@ -64,7 +64,7 @@ def ablation(
         fitted = calibration_for(calibration, instrument)
         cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
         title = f"{coin}, recorded"
-        models = {view: model for view, model in view_models(settings.run.cancel_exponent).items() if view in _VIEWS}
+        models = {view: model for view, model in view_models().items() if view in _VIEWS}
         with progress_bar(title) as advance:
             rows = ablate(
                 recording,

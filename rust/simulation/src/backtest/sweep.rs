@@ -175,7 +175,8 @@ impl Market<'_> {
         let mut lanes = Vec::with_capacity(group.len());
         for (_, run) in group {
             let engine = QuoteEngine::new(self.instrument.clone(), run.config.clone())?;
-            let cycle = new_cycle(self.columns, self.instrument, &run.config, (&settings, None), model(run.fill_model)?)?;
+            let cycle =
+                new_cycle(self.columns, self.instrument, &run.config, (&settings, None), model(run.fill_model)?)?;
             lanes.push(Lane { engine, cycle });
         }
         let mut stretch = Stretch {
