@@ -181,7 +181,7 @@ def run_backtest(
         )
         summary["events_per_s"] = bare.summary()["events_per_s"]
     shown = {name: getattr(settings.run, name) for name in settings.run.__struct_fields__}
-    by_model = _views(recording, instrument, config, settings, summary, arguments) if views else []
+    by_model = _views(recording, instrument, config, summary, arguments) if views else []
     played = Played(title, recording, instrument, config, shown, result, summary, by_model)
     return _finish(played, folder, begin, as_json=as_json)
 
@@ -221,7 +221,7 @@ def run_session(
     if views:
         figures = (summary["fills"], summary["volume_usd"], summary["pnl_usd"], summary["edge_bps"])
         ours = FillView("this run", "matching venue", *figures, summary["markout_bps"]["10s"])
-        by_model = [ours, *_views(recording, instrument, config, settings, summary, _arguments(settings))]
+        by_model = [ours, *_views(recording, instrument, config, summary, _arguments(settings))]
     shown = {
         "venue": "matching",
         "preset": preset.name,
@@ -262,7 +262,6 @@ def _views(
     recording: Recording,
     instrument: hypermm.Instrument,
     config: hypermm.EngineConfig,
-    settings: Settings,
     summary: dict[str, Any],
     arguments: dict[str, Any],
 ) -> list[FillView]:
