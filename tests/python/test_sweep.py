@@ -205,6 +205,18 @@ def test_wrong_arguments_are_refused_by_name(recording: Recording, tmp_path: Pat
         assert refused.value.field == field
 
 
+# Kills: a calibration that is left out of the runs, or of what tells one grid from another.
+def test_calibrations_are_swept_and_told_apart(recording: Recording, tmp_path: Path) -> None:
+    calibrated = [BASE.replace(calibration=hypermm.Calibration(kappa, 0.01)) for kappa in (0.01, 0.2)]
+    views = {"optimistic": "paper"}
+    rows = hypermm.sweep(recording, INSTRUMENT, [BASE, *calibrated], views=views, out=tmp_path, **SETTINGS).to_pylist()
+    for row, config in zip(rows, (BASE, *calibrated), strict=True):
+        assert row["pnl_usd"] == hypermm.backtest(recording, INSTRUMENT, config, **SETTINGS).summary()["pnl_usd"]
+    assert len({row["pnl_usd"] for row in rows}) == 3
+    with pytest.raises(InvalidInputError, match="out: grid"):
+        hypermm.sweep(recording, INSTRUMENT, [BASE, *calibrated[::-1]], views=views, out=tmp_path, **SETTINGS)
+
+
 # Kills: a refused row whose place in the user's file is not said, here or by a worker.
 def test_a_price_off_the_grid_is_refused_with_file_and_row(recording: Recording, tmp_path: Path) -> None:
     prices = recording.trade_price.copy()
