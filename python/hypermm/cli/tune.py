@@ -130,9 +130,9 @@ def tune(
 def _front(result: TuneResult) -> list[dict[str, Any]]:
     rows = []
     for name, point in (("base", result.base), *((str(point.trial), point) for point in result.front)):
-        fields = result.front[0].fields if result.front else {}
-        row: dict[str, Any] = {"trial": name, **{field: _rounded(point.fields.get(field)) for field in fields}}
+        row: dict[str, Any] = {"trial": name}
         row |= _named("", result, point.values) | _named("held out ", result, point.held_out)
+        row["settings"] = " ".join(f"{field}={_rounded(value)}" for field, value in point.fields.items())
         rows.append(row)
     return rows
 
