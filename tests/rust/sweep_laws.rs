@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use hypermm_core::config::EngineConfig;
+use hypermm_core::engine::QuoteEngine;
+use hypermm_core::engine::shared::SharedEvents;
+use hypermm_core::event::MarketEvent;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
+use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side};
 use hypermm_simulation::backtest::output::Summary;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run};
 use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
@@ -123,6 +127,61 @@ proptest! {
         let settings = BacktestSettings { seed, cycle_ns: cycle_ms * 1_000_000, latency, ..BacktestSettings::default() };
         prop_assert_eq!(bits(&swept(&columns, &runs, &settings, threads)), bits(&alone(&columns, &runs, &settings)));
     }
+}
+
+/// Every event of a recording in the order it was received.
+fn events<'a>(columns: &RecordingColumns<'a>) -> Vec<(i64, MarketEvent<'a>)> {
+    let books = columns.book_time_ns.iter().enumerate().map(|(row, time_ns)| (*time_ns, columns.book(row)));
+    let bests = columns.best_time_ns.iter().enumerate().map(|(row, time_ns)| (*time_ns, columns.best(row)));
+    let trades = columns.trade_time_ns.iter().enumerate().map(|(row, time_ns)| (*time_ns, columns.trade(row)));
+    let contexts = columns.context.time_ns.iter().enumerate();
+    let contexts = contexts.map(|(row, time_ns)| (*time_ns, MarketEvent::Context(columns.context(row))));
+    let mut events: Vec<_> = books.chain(bests).chain(trades).chain(contexts).collect();
+    events.sort_by_key(|(time_ns, _)| *time_ns);
+    events
+}
+
+// Kills: an order that does not follow a lent book, a second that passes with the book after it, a book lent twice, a
+// stretch that begins with the wrong book.
+#[test]
+fn a_lent_book_teaches_all_that_an_own_one_does() {
+    let session = session(120.0, 3);
+    let columns = session.columns();
+    let config = EngineConfig { calibration: Some(Arc::new(calibration())), ..EngineConfig::default() };
+    let mut alone: Vec<_> = (0..2).map(|_| QuoteEngine::new(eth(), config.clone()).unwrap()).collect();
+    let mut sharing = alone.clone();
+    let mut shared = SharedEvents::default();
+    let mut order = 0;
+    for (round, stretch) in events(&columns).chunks(37).enumerate() {
+        shared.clear();
+        for (time_ns, event) in stretch {
+            shared.push(&eth(), *time_ns, *event).unwrap();
+        }
+        for (which, (own, lent)) in alone.iter_mut().zip(&mut sharing).enumerate() {
+            lent.take_turn(&mut shared);
+            for (place, (time_ns, event)) in stretch.iter().enumerate() {
+                own.handle(*time_ns, event).unwrap();
+                lent.take_shared(&mut shared, place).unwrap();
+                // Each has orders of its own, at and behind the best prices.
+                if place % 9 == which
+                    && let (Some(bid), Some(ask)) =
+                        (own.book().bids().units().first(), own.book().asks().units().first())
+                {
+                    order += 1;
+                    let deep = (round % 4) as i64;
+                    for (side, price) in [(Side::Buy, Price(bid - deep)), (Side::Sell, Price(ask + deep))] {
+                        let id = Identifier::Number(2 * (order % 8) + u64::from(side == Side::Sell));
+                        for engine in [&mut *own, &mut *lent] {
+                            engine.on_exact_order(*time_ns, &id, OrderStatus::Open, side, price, Lots(1000)).unwrap();
+                        }
+                    }
+                }
+            }
+            assert!(own.snapshot() == lent.snapshot(), "stretch {round}, engine {which}");
+            lent.give_back(&mut shared);
+        }
+    }
+    assert!(order > 100 && alone[0].snapshot() != alone[1].snapshot());
 }
 
 // Kills: a silence after which runs that heard of an order in between would pass other seconds than those that did not.
