@@ -2767,6 +2767,7 @@ def run_sweep(
     latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
     threads: SupportsIndex | None = None,
     progress: Callable[[int, int], object] | None = None,
+    references: dict[str, tuple[_Column, _Column]] | None = None,
 ) -> list[dict[str, Any]]:
     """Plays every configuration under every fill model; other Python threads run meanwhile.
 
@@ -2780,6 +2781,7 @@ def run_sweep(
         latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
         threads: Threads to play on; all cores without it.
         progress: Called with (events played, events of all runs), at most twenty times a second and once at the end.
+        references: Prices of other markets, as `backtest` takes them.
 
     Returns:
         `BacktestResult.summary` of each run but its two clocks, configuration by configuration and within one by fill

@@ -217,6 +217,27 @@ def test_calibrations_are_swept_and_told_apart(recording: Recording, tmp_path: P
         hypermm.sweep(recording, INSTRUMENT, [BASE, *calibrated[::-1]], views=views, out=tmp_path, **SETTINGS)
 
 
+# Kills: prices of other markets that a run does not hear of, here or in a worker, or that a folder does not know.
+def test_prices_of_other_markets_reach_every_run(recording: Recording, tmp_path: Path) -> None:
+    lead = hypermm.CalibratedFeature("lead", 0.3, 0.1)
+    config = BASE.replace(calibration=hypermm.Calibration(0.03, 0.01, [lead], [[0.09]], lead_market="BTC"))
+    times_ns = recording.best_time_ns[::20] + 1
+    prices = 1e5 * np.exp(1e-4 * np.cumsum(np.random.default_rng(0).standard_normal(len(times_ns))))
+    references = {"BTC": (times_ns, prices)}
+    arguments: dict[str, Any] = {"views": {"optimistic": "paper"}, **SETTINGS}
+    (row,) = hypermm.sweep(
+        recording, INSTRUMENT, [config], references=references, out=tmp_path, **arguments
+    ).to_pylist()
+    alone = hypermm.backtest(recording, INSTRUMENT, config, references=references, **SETTINGS).summary()
+    assert (row["pnl_usd"], row["fills"]) == (alone["pnl_usd"], alone["fills"])
+    assert row["pnl_usd"] != hypermm.backtest(recording, INSTRUMENT, config, **SETTINGS).summary()["pnl_usd"]
+    with ThreadPoolExecutor(1) as pool:
+        there = hypermm.sweep(recording, INSTRUMENT, [config], pool, references=references, **arguments).to_pylist()
+    assert there == [row]
+    with pytest.raises(InvalidInputError, match="out: references"):
+        hypermm.sweep(recording, INSTRUMENT, [config], out=tmp_path, **arguments)
+
+
 # Kills: a refused row whose place in the user's file is not said, here or by a worker.
 def test_a_price_off_the_grid_is_refused_with_file_and_row(recording: Recording, tmp_path: Path) -> None:
     prices = recording.trade_price.copy()

@@ -23,7 +23,7 @@ from hypermm.research.views import view_models
 try:
     import pyarrow as arrow
 
-    from hypermm.research.sweep_store import SweepStore, configs_hash, recording_hash
+    from hypermm.research.sweep_store import SweepStore, configs_hash, recording_hash, references_hash
 except ModuleNotFoundError as error:
     raise MissingDependencyError(
         field="pyarrow", value="not installed", expected="the extra [research]", hint="pip install 'hypermm[research]'"
@@ -32,6 +32,8 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
+
+    from numpy.typing import ArrayLike
 
     FillModel = str | tuple[float, float] | tuple[str, float]
     Progress = Callable[[int, int], object]
@@ -96,6 +98,7 @@ def sweep(
     seed: int = 0,
     cycle_ns: int = 250_000_000,
     latency: int | tuple[int, int] = (30_000_000, 30_000_000),
+    references: dict[str, tuple[ArrayLike, ArrayLike]] | None = None,
     out: str | PathLike[str] | None = None,
     chunk: int = _CHUNK,
     threads: int | None = None,
@@ -117,6 +120,7 @@ def sweep(
         seed: Seed of every draw.
         cycle_ns: Least time between quotes, ns.
         latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        references: Prices of other markets by name, as `hypermm.backtest` takes them.
         out: Folder for the results.
         chunk: Configurations of one task and one part of the results.
         threads: Threads of one task: all cores without an executor, one with it.
@@ -135,11 +139,13 @@ def sweep(
     _check(points, executor, chunk)
     loaded = recording if isinstance(recording, Recording) else load_recording(*recording)
     chosen = tuple((views or view_models()).items())
-    settings = {"seed": seed, "cycle_ns": cycle_ns, "latency": latency}
+    settings: dict[str, Any] = {"seed": seed, "cycle_ns": cycle_ns, "latency": latency}
     chunks = [points[start : start + chunk] for start in range(0, len(points), chunk)]
     store = None
     if out is not None:
-        store = SweepStore(Path(out), _plan(loaded, instrument, points, chosen, settings, chunk), len(chunks))
+        plan = _plan(loaded, instrument, points, chosen, settings, chunk)
+        store = SweepStore(Path(out), plan | {"references": references_hash(references)}, len(chunks))
+    settings["references"] = references
     todo = store.missing() if store else list(range(len(chunks)))
     tables: list[arrow.Table | None] = [None] * len(chunks)
     if executor is None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 
@@ -23,10 +24,12 @@ from hypermm.recording.whole_file import whole_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from numpy.typing import ArrayLike
+
     from hypermm._core import Calibration, EngineConfig
     from hypermm.recording import Recording
 
-__all__ = ["SweepStore", "configs_hash", "read_plan", "recording_hash", "refuse_other"]
+__all__ = ["SweepStore", "configs_hash", "read_plan", "recording_hash", "references_hash", "refuse_other"]
 
 _PLAN, _RESULTS = "sweep.json", "results.parquet"
 _OWN_FOLDER = "a folder of this sweep, or an empty one"
@@ -38,6 +41,18 @@ def recording_hash(recording: Recording) -> str:
     for name, column in recording.columns().items():
         digest.update(f"{name} {column.shape}".encode())
         digest.update(column.data)
+    return digest.hexdigest()
+
+
+def references_hash(references: Mapping[str, tuple[ArrayLike, ArrayLike]] | None) -> str | None:
+    """BLAKE2b of prices of other markets, 32 hexadecimal digits; None without any."""
+    if not references:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for name, (times_ns, prices) in references.items():
+        digest.update(f"{name} {np.shape(times_ns)}".encode())
+        digest.update(np.ascontiguousarray(times_ns, np.int64).data)
+        digest.update(np.ascontiguousarray(prices, np.float64).data)
     return digest.hexdigest()
 
 

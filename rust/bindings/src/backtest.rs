@@ -122,7 +122,7 @@ fn run_ours(
 }
 
 /// Other markets by name: each a pair (times, prices).
-fn markets_of<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<(String, Market<'py>)>> {
+pub(crate) fn markets_of<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<(String, Market<'py>)>> {
     let Some(given) = given.filter(|given| !given.is_none()) else { return Ok(Vec::new()) };
     let Ok(by_name) = given.cast::<PyDict>() else {
         return Err(refuse_argument("references", given, "a dictionary of pairs (times in ns, prices)", ""));

@@ -7,13 +7,15 @@ use hypermm_core::error::Error;
 use hypermm_simulation::backtest::output::Summary;
 use hypermm_simulation::backtest::replay::BacktestSettings;
 use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
+use hypermm_simulation::market::recording::RecordingColumns;
+use hypermm_simulation::market::references::ReferenceColumns;
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::access::over_rows;
-use crate::backtest::{fill_model_of, latency_of};
+use crate::backtest::{fill_model_of, latency_of, markets_of};
 use crate::engine::{config_of, instrument_of};
 use crate::error::invalid_input;
 use crate::input::{count, seed_of, time_ns};
@@ -24,9 +26,9 @@ use crate::result::summary;
 /// Plays every configuration under every fill model over the recording; summaries configuration by configuration.
 #[pyfunction]
 #[pyo3(signature = (recording, instrument, configs, fill_models, *, seed=None, cycle_ns=None, latency=None,
-                    threads=None, progress=None),
+                    threads=None, progress=None, references=None),
        text_signature = "(recording, instrument, configs, fill_models, *, seed=0, cycle_ns=250000000, \
-                         latency=(30000000, 30000000), threads=None, progress=None)")]
+                         latency=(30000000, 30000000), threads=None, progress=None, references=None)")]
 #[expect(clippy::too_many_arguments, reason = "what a run depends on, by name")]
 pub(crate) fn run_sweep<'py>(
     py: Python<'py>,
@@ -39,6 +41,7 @@ pub(crate) fn run_sweep<'py>(
     latency: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
     progress: Option<Bound<'py, PyAny>>,
+    references: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let instrument = instrument_of(instrument)?;
     let models = items("fill_models", fill_models)?
@@ -61,7 +64,10 @@ pub(crate) fn run_sweep<'py>(
         None => available_parallelism().map_or(1, NonZero::get),
     };
     let held = HeldColumns::of(recording)?;
-    let columns = held.columns();
+    let markets = markets_of(references)?;
+    let others: Vec<_> =
+        markets.iter().map(|(name, (time_ns, price))| ReferenceColumns { name, time_ns, price }).collect();
+    let columns = RecordingColumns { references: &others, ..held.columns() };
     let mut progress = Progress::new(progress, (columns.len() * runs.len()) as u64)?;
     let mut failure = None;
     let played: Option<Vec<Summary>> = over_rows(py, columns.len() * runs.len(), || -> Result<_, Error> {
