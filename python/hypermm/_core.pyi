@@ -1725,6 +1725,14 @@ class MarketPreset:
         """Every name there is."""
 
     @staticmethod
+    def of_scenario(name: str) -> MarketPreset:
+        """The market around a scenario's price, its sweeps left out; a parameter set to read, under the HYPE contract.
+
+        Raises:
+            InvalidInputError: No scenario has this name.
+        """
+
+    @staticmethod
     def parameter_table() -> tuple[tuple[str, str, float, float, str], ...]:
         """The rows of the table of parameters: name, unit, least value, largest value, what it is."""
 

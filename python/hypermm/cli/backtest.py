@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import hypermm
+from hypermm.cli.market import preset_of
 from hypermm.cli.output import json_option, print_json, progress_bar
 from hypermm.cli.run_output import Played, print_run, warn, write_run
 from hypermm.config import RunConfig, Settings, load_settings, refuse_overrides
@@ -46,7 +47,8 @@ _RECORDED_ONLY = ("fill_model", "cancel_exponent", "to_venue_ms", "acknowledge_m
 @click.option("--data", type=click.Path(), help="Folder of the recording.")
 @click.option("--coin", help="Coin of the recording, such as ETH.")
 @click.option(
-    "--preset", help=f"Market of the matching venue: {', '.join(hypermm.MarketPreset.names())}.  [default: {_PRESET}]"
+    "--preset",
+    help=f"Market of the matching venue: {', '.join(hypermm.MarketPreset.names())} or FILE.json.  [default: {_PRESET}]",
 )
 @click.option(
     "--minutes", type=click.FloatRange(1, 43_200), help=f"Length at the matching venue.  [default: {_MINUTES:g}]"
@@ -106,7 +108,7 @@ def backtest(
         )
     settings = load_settings(config_file, [*overrides, *flags])
     if venue == "matching":
-        market = hypermm.MarketPreset(preset or _PRESET)
+        market = preset_of(preset or _PRESET)
         folder = Path(out) if out else Path("out") / f"matching-{market.name}"
         title = f"{market.instrument.coin}, matching venue"
         seconds = 60.0 * (minutes or _MINUTES)
@@ -207,7 +209,7 @@ def run_session(
     deposit_usd = max(_LEAST_DEPOSIT_USD, config.max_position * price)
     with progress_bar(title) as advance:
         result, columns = hypermm.matching_session(
-            preset.name,
+            preset,
             config,
             seed=settings.run.seed,
             duration_s=duration_s,

@@ -20,6 +20,7 @@ from hypermm.cli.exchange import exchange
 from hypermm.cli.features import features
 from hypermm.cli.gap import gap
 from hypermm.cli.instruments import instruments
+from hypermm.cli.market import market
 from hypermm.cli.record import record
 from hypermm.cli.recording import recording
 from hypermm.cli.scenario import scenario
@@ -44,7 +45,7 @@ def cli() -> None:
     """Market making for Hyperliquid perpetuals."""
 
 
-for command in (backtest, ablation, sweep, tune, demo, scenario, gap, exchange):
+for command in (backtest, ablation, sweep, tune, demo, scenario, gap, exchange, market):
     cli.add_command(command)
 for command in (config, features, calibrate, validate, studies, connect, record, recording, data, instruments):
     cli.add_command(command)

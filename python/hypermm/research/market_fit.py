@@ -49,7 +49,7 @@ _BPS = 1e4
 _MATCHED: tuple[tuple[str, str, str, float], ...] = (
     ("volatility_bps", "return deviation, 10 s, bps", "", 1.0),
     ("stickiness_bps", "mid moves, 1/s", "", -0.4),
-    ("touch_size", "touch size, median", "", 0.8),
+    ("touch_size", "touch size, mean", "", 0.8),
     ("level_size", "2nd level size, mean", "", 0.8),
     ("size_growth_per_bps", "10th level size, mean", "2nd level size, mean", 0.8),
     ("event_rate_per_s", "events, 1/s", "", 0.8),
@@ -84,6 +84,7 @@ FREE: tuple[FreeParameter, ...] = (
     FreeParameter("jump_deviation_bps", 0.5, 60.0),
     FreeParameter("quiet_volatility", 0.1, 1.0),
     FreeParameter("volatile_volatility", 1.0, 6.0),
+    FreeParameter("quiet_activity", 0.1, 1.0),
     FreeParameter("volatile_activity", 1.0, 8.0),
     FreeParameter("half_spread_bps", 1e-3, 20.0),
     FreeParameter("touch_size", 1e-6, 1e9),
@@ -94,9 +95,12 @@ FREE: tuple[FreeParameter, ...] = (
     FreeParameter("size_deviation", 0.1, 3.0),
     FreeParameter("touch_size_deviation", 0.1, 4.0),
     FreeParameter("thinness_bps", 0.05, 30.0),
+    FreeParameter("touch_presence", 0.05, 0.999, logarithmic=False),
+    FreeParameter("thinning", 0.05, 12.0),
     FreeParameter("lifetime_s", 0.1, 100.0),
+    FreeParameter("far_lifetime_s", 0.2, 200.0),
     FreeParameter("replenish_s", 0.02, 20.0),
-    FreeParameter("tilt_pressure", 0.1, 5.0),
+    FreeParameter("tilt_pressure", 0.1, 15.0),
     FreeParameter("tilt_drift", 0.05, 5.0),
     FreeParameter("event_rate_per_s", 1e-3, 50.0),
     FreeParameter("self_excitation", 0.02, 0.75),
@@ -108,6 +112,7 @@ FREE: tuple[FreeParameter, ...] = (
     FreeParameter("sweep_share", 1e-3, 0.6),
     FreeParameter("informed_rate_per_s", 1e-3, 20.0),
     FreeParameter("informed_size", 1e-6, 1e9),
+    FreeParameter("informed_sweep_share", 1e-3, 0.9),
 )
 
 
@@ -205,11 +210,14 @@ def starting_preset(tape: MarketTape, coin: str, instrument_file: str | PathLike
     parameters |= {
         "start_price": mid,
         "volatility_bps": volatility,
-        # What half the spread leaves after the rounding away from the fair price.
-        "half_spread_bps": max(0.5 * (values["spread, mean, bps"] - tick_bps), 0.02 * tick_bps, 1e-3),
+        # The rest of the spread is rounding to the next price, and prices where nobody stands.
+        "half_spread_bps": max(0.05 * tick_bps, 1e-3),
+        "touch_presence": min(2.0 / (values["spread, mean, bps"] / tick_bps + 1.0), 0.98),
+        "thinning": 2.0,
         "stickiness_bps": max(values["return deviation, 1 s, bps"], tick_bps),
         "drift_deviation_bps_per_s": 0.05 * volatility,
-        "jump_deviation_bps": 4.0 * volatility,
+        "jump_rate_per_hour": 180.0,
+        "jump_deviation_bps": 3.0 * volatility,
         "near_spacing_ticks": spacing,
         "far_spacing_bps": max(8.0 * spacing * tick_bps, 0.2),
         "thinness_bps": max(5.0 * spacing * tick_bps, 0.05),
@@ -221,6 +229,7 @@ def starting_preset(tape: MarketTape, coin: str, instrument_file: str | PathLike
         "event_size": median,
         "informed_size": median,
         "depth_decay_per_bps": values["decay k of prints beyond the touch, 1/bps"],
+        "informed_sweep_share": 0.1,
         "liquidation_trigger_bps": 25.0 * volatility,
         "liquidation_size": 0.3 * touch,
         "liquidation_impact_bps": 0.3 * volatility,
@@ -300,6 +309,20 @@ class _Objective:
             place = np.clip(place, self.low + 1e-6, self.high - 1e-6)
         return place
 
+    def whole_numbers(self) -> None:
+        """Twice or half as many orders at a price, each of half or twice the size, as long as that comes closer."""
+        for count, sizes in (("touch_orders", "touch_size"), ("level_orders", "level_size")):
+            for factor in (2.0, 0.5):
+                while (orders := self.start.parameters[count] * factor) in (1.0, 2.0, 4.0, 8.0):
+                    before, kept = self.best[0], self.start
+                    place = self.best[1].copy()
+                    place[[free.name for free in FREE].index(sizes)] -= np.log(factor)
+                    self.start = kept.with_parameters({count: orders})
+                    self.differences(place)
+                    if self.best[0] >= before:
+                        self.start = kept
+                        break
+
     def _ratio(self, name: str) -> float:
         """Real over simulated, of the last simulation."""
         number = self.names.index(name)
@@ -351,6 +374,7 @@ def fit_market(
     *,
     budget: int = 300,
     seed: int = 0,
+    share: float = FIT_SHARE,
     start: MarketPreset | None = None,
     instrument_file: str | PathLike[str] | None = None,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
@@ -361,6 +385,7 @@ def fit_market(
         recording: At least ten minutes of one coin with books, best prices and prints.
         budget: How many parameter sets are simulated at most, 1 or more; a step of the search takes some thirty.
         seed: Of simulations and bootstrap: one seed, one result.
+        share: Share of the recording that is fitted, the rest judges; 1 fits and judges by all of it.
         start: Market to start from; left out, the ETH preset at the recording's scale.
         instrument_file: Instruments file of the user's own, for a coin the package does not know.
         progress: Called with (parameter sets done, budget).
@@ -375,13 +400,15 @@ def fit_market(
     if budget < 1:
         raise InvalidInputError(field="budget", value=budget, expected="1 or more")
     whole = market_tape(recording)
-    first = whole.between(0.0, FIT_SHARE * whole.span_s)
-    second = whole.between(FIT_SHARE * whole.span_s, whole.span_s)
+    first = whole.between(0.0, share * whole.span_s)
+    second = whole.between(share * whole.span_s, whole.span_s) if share < 1.0 else whole
     preset = start or starting_preset(first, recording.coin, instrument_file)
     objective = _Objective(first, preset, budget, seed, progress)
     try:
         before = float(np.mean(objective.differences(objective.origin)[: len(objective.real)] ** 2))
         objective.origin = objective.matched()
+        objective.whole_numbers()
+        objective.origin = objective.best[1]
         least_squares(
             objective.differences,
             objective.origin,

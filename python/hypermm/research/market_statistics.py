@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["MIN_SPAN_S", "MarketTape", "Statistic", "bootstrap_errors", "market_statistics", "market_tape"]
+__all__ = ["MIN_SPAN_S", "MarketTape", "Statistic", "bootstrap_errors", "market_statistics", "market_tape", "reaches"]
 
 MIN_SPAN_S = 300.0
 BLOCK_S = 60.0
@@ -345,11 +345,16 @@ def _add_events(collector: _Collector, tape: MarketTape) -> None:
         collector.add(name, _correlation, tape.event_s[lag:], tape.side[lag:], tape.side[:-lag])
 
 
-def _add_reach(collector: _Collector, tape: MarketTape) -> None:
-    """How far events go beyond the touch they met: the best price before them."""
+def reaches(tape: MarketTape) -> Floats:
+    """How far each event went beyond the touch it met, the best price before it, bps; NaN where none is known."""
     place = np.searchsorted(tape.touch_s, tape.event_s, side="left") - 1
     touch = np.where(tape.side > 0, tape.ask[np.maximum(place, 0)], tape.bid[np.maximum(place, 0)])
-    reach = np.where(place >= 0, tape.side * (tape.worst / touch - 1.0) * _BPS, np.nan)
+    reach: Floats = np.where(place >= 0, tape.side * (tape.worst / touch - 1.0) * _BPS, np.nan)
+    return reach
+
+
+def _add_reach(collector: _Collector, tape: MarketTape) -> None:
+    reach = reaches(tape)
     for beyond in (_BEYOND_BPS, 1.0, 2.0, 5.0):
         name = (
             "events beyond the touch, share" if beyond == _BEYOND_BPS else f"events beyond it by {beyond:g} bps, share"

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use hypermm_core::config::EngineConfig;
-use hypermm_simulation::backtest::sessions::{Nobody, recording_settings, run_session};
+use hypermm_simulation::backtest::sessions::{recording_settings, run_session};
+use hypermm_simulation::backtest::silent::Silent;
 use hypermm_simulation::market::parameters::MarketParameters;
 use hypermm_simulation::market::preset::MarketPreset;
+use hypermm_simulation::market::scenario::Scenario;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple, PyType};
 
@@ -50,6 +52,19 @@ impl PyMarketPreset {
     #[staticmethod]
     fn names(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
         PyTuple::new(py, MarketPreset::ALL.iter().map(|preset| preset.name.as_ref()))
+    }
+
+    /// The market around a scenario's price, its sweeps left out.
+    #[staticmethod]
+    fn of_scenario(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = text("scenario", name)?;
+        let inner = guard(|| {
+            let scenario = Scenario::named(&name)?;
+            let line = format!("the background of scenario {}", scenario.name);
+            let hype = MarketPreset::named("hype")?;
+            Ok(MarketPreset { name: scenario.name.into(), text: line.into(), parameters: scenario.market, ..hype })
+        })?;
+        Ok(Self { inner })
     }
 
     /// The rows of the table of parameters: name, unit, least, most, what it is.
@@ -261,7 +276,7 @@ pub(crate) fn synthetic_market<'py>(
     let mut play = || {
         let failure = Cell::new(None);
         let mut tell = |share: f64| keep(&failure, Python::attach(|py| progress.tell(py, share)));
-        let mut nobody = Watched { inner: Nobody, failure: &failure };
+        let mut nobody = Watched { inner: Silent, failure: &failure };
         let output = run_session(&preset, &EngineConfig::default(), &settings, &mut nobody, &mut tell);
         failure.take().map_or(output, |error| Err(Ended::Raised(error)))
     };

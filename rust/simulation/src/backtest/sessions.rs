@@ -1,10 +1,8 @@
 //! A session in a market of a preset, at the matching venue: a strategy among the others, or the others by themselves.
 
 use hypermm_core::config::EngineConfig;
-use hypermm_core::error::{Error, Result, invalid_input};
-use hypermm_core::event::{AccountEvent, MarketEvent};
-use hypermm_core::pricing::decision::Decision;
-use hypermm_core::types::{BPS, NS_PER_S, TimestampNs};
+use hypermm_core::error::{Result, invalid_input};
+use hypermm_core::types::{BPS, NS_PER_S};
 
 use super::matched::{MatchedOutput, MatchedSettings, run_matched};
 use super::strategy::Strategy;
@@ -61,28 +59,7 @@ pub fn run_session<S: Strategy>(
     run_matched(&mut market, &instrument, config, settings, strategy, progress)
 }
 
-/// Nobody: the market is left to itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Nobody;
-
-impl Strategy for Nobody {
-    type Error = Error;
-
-    fn on_event(&mut self, _time_ns: TimestampNs, _event: &MarketEvent<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn on_account(&mut self, _time_ns: TimestampNs, _event: &AccountEvent) -> Result<()> {
-        Ok(())
-    }
-
-    fn quote(&mut self, _time_ns: TimestampNs, decision: &mut Decision) -> Result<()> {
-        (decision.bids.len, decision.asks.len) = (0, 0);
-        Ok(())
-    }
-}
-
-/// Settings of a session that is only recorded, with [`Nobody`] as the strategy: the venue publishes 20 levels with
+/// Settings of a session that is only recorded, with a strategy that is silent: the venue publishes 20 levels with
 /// every push, best prices, trades and contexts, as the recordings have them.
 ///
 /// # Errors

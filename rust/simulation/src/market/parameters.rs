@@ -72,7 +72,9 @@ market_parameters! {
     cascade_activity, "1", 1e-3 => 100.0, "Speed of aggressive flow in the cascade regime over that in the normal one";
     half_spread_bps, "bps", 1e-3 => 100.0, "Least distance of passive quotes from the fair price, before rounding away from it";
     touch_orders, "1", 1.0 => 100.0, "Orders of a side that stand at its best price";
-    near_levels, "1", 1.0 => 1000.0, "Orders of a side spaced near the touch";
+    near_levels, "1", 1.0 => 1000.0, "Prices of a side spaced near the touch";
+    level_orders, "1", 1.0 => 100.0, "Orders at each of them";
+    touch_presence, "1", 0.01 => 1.0, "Share of near and touch orders that stand, at the fair price; deep in the book all do";
     near_spacing_ticks, "ticks", 1.0 => 1e4, "Their spacing, whole price increments";
     far_levels, "1", 0.0 => 1000.0, "Orders of a side spaced wider, from the touch out";
     far_spacing_bps, "bps", 1e-3 => 1e3, "Their spacing";
@@ -82,12 +84,13 @@ market_parameters! {
     far_size, "1", 1e-6 => 1e6, "Median size of an order spaced wider over that of one spaced near";
     size_deviation, "1", 0.0 => 4.0, "Deviation of the logarithm of an order's size, deep in the book";
     touch_size_deviation, "1", 0.0 => 4.0, "The same at the fair price";
-    thinness_bps, "bps", 1e-3 => 1e3, "Distance over which the one becomes the other";
+    thinness_bps, "bps", 1e-3 => 1e3, "Distance over which the one becomes the other; presence and thinning fade over it too";
     lifetime_s, "s", 1e-2 => 1e6, "Mean life of an order at or near the touch";
     far_lifetime_s, "s", 1e-2 => 1e6, "Mean life of an order spaced wider";
     replenish_s, "s", 1e-3 => 1e6, "Mean time until a filled order is replaced";
     reaction_s, "s", 1e-4 => 1e3, "Mean time until a maker moves a quote the fair price has left";
-    tilt_pressure, "1", -5.0 => 5.0, "Log size of new bids over asks by where the efficient price stands in its band, −1 to 1";
+    thinning, "1", 0.0 => 20.0, "Log size that quotes at the fair price lack when the efficient price is about to run through them";
+    tilt_pressure, "1", -20.0 => 20.0, "Log size of new bids over asks by where the efficient price stands in its band, −1 to 1";
     tilt_drift, "1", -5.0 => 5.0, "Log size of new bids over asks by the latent drift in deviations";
     tilt_flow, "1", -5.0 => 5.0, "Log size of new bids over asks by past aggressive flow, −1 to 1";
     flow_memory_s, "s", 1e-2 => 1e5, "Memory of past aggressive flow";
@@ -101,6 +104,7 @@ market_parameters! {
     sweep_share, "1", 0.0 => 1.0, "Share of events that take everything within their reach";
     informed_rate_per_s, "1/s", 0.0 => 1e4, "Informed takers at a signal of one";
     informed_size, "contracts", 1e-9 => 1e12, "Median size of an informed taker";
+    informed_sweep_share, "1", 0.0 => 1.0, "Share of informed takers that take everything within their reach";
     informed_by_drift, "1", 0.0 => 10.0, "Weight of the latent drift, in deviations, in the signal";
     informed_by_pressure, "1", 0.0 => 10.0, "Weight of where the efficient price stands in its band, −1 to 1";
     arbitrage_margin_bps, "bps", 0.0 => 100.0, "How far beyond the fair price a quote must stand to be hit";
@@ -118,7 +122,7 @@ market_parameters! {
 }
 
 /// Parameters that count orders or price increments.
-const WHOLE: [&str; 4] = ["touch_orders", "near_levels", "near_spacing_ticks", "far_levels"];
+const WHOLE: [&str; 5] = ["touch_orders", "near_levels", "level_orders", "near_spacing_ticks", "far_levels"];
 /// A process that begets more than this many events each has no mean rate to speak of.
 const MAX_BRANCHING: f64 = 0.99;
 

@@ -15,6 +15,8 @@ pub struct InformedEvent {
     pub reach_bps: f64,
     /// How much, contracts.
     pub size: f64,
+    /// Takes all that stands within its reach, if that is more.
+    pub is_sweep: bool,
 }
 
 /// A Poisson process whose rate is proportional to the strength of the signal.
@@ -25,6 +27,7 @@ pub struct Informed {
     reach_bps: f64,
     size: f64,
     size_deviation: f64,
+    sweep_share: f64,
     by_drift: f64,
     by_pressure: f64,
     /// Expected events until the next.
@@ -43,6 +46,7 @@ impl Informed {
             reach_bps: 1.0 / parameters.depth_decay_per_bps,
             size: parameters.informed_size,
             size_deviation: parameters.event_size_deviation,
+            sweep_share: parameters.informed_sweep_share,
             by_drift: parameters.informed_by_drift,
             by_pressure: parameters.informed_by_pressure,
         }
@@ -56,7 +60,9 @@ impl Informed {
             self.left += self.draws.exponential();
             let side = if signal > 0.0 { Side::Buy } else { Side::Sell };
             let reach_bps = self.reach_bps * self.draws.exponential();
-            each(InformedEvent { side, reach_bps, size: self.size * self.draws.size(self.size_deviation) });
+            let size = self.size * self.draws.size(self.size_deviation);
+            let is_sweep = self.sweep_share > 0.0 && self.draws.uniform() < self.sweep_share;
+            each(InformedEvent { side, reach_bps, size, is_sweep });
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A place belongs to a ring of prices that are one spacing apart: when the fair price moves by a few spacings, only the
 //! orders left behind move, to the far end of the window, and all others keep their place in the queue. An order lives
 //! an exponential time and is then quoted anew; a filled one comes back after another; one the fair price has left moves
-//! after its maker's reaction time. The n-th order of a place has the n-th draws of that place's stream.
+//! after its maker's reaction time. Near the fair price some places stay empty for a life, and quotes that the efficient
+//! price is about to run through are small. The n-th order of a place has the n-th draws of that place's stream.
 
 use hypermm_core::types::{BPS, NS_PER_S, Price, Side, TimestampNs};
 
@@ -25,6 +26,8 @@ pub struct QuotingView {
     pub fair_price: f64,
     /// Log size of new bids over asks.
     pub tilt: f64,
+    /// Where the efficient price stands in its band, −1 to 1: + will run through asks.
+    pub pressure: f64,
     /// Best bid and ask before this block.
     pub best: [Option<Price>; 2],
 }
@@ -51,6 +54,8 @@ struct Life {
     lifetime: f64,
     reaction_ns: TimestampNs,
     replenish_ns: TimestampNs,
+    /// Uniform: below the presence there, the order stands.
+    stands: f64,
 }
 
 /// Sizes on the recordings are skewed: large ones lie close together, small ones do not. Deviations of the logarithm are
@@ -58,18 +63,31 @@ struct Life {
 const MAX_LARGE: f64 = 1.0;
 const MAX_SMALL: f64 = 3.5;
 
-/// How sizes scatter: much at the touch, less deeper.
+/// How sizes scatter: much at the touch, less deeper; and what is not there at all.
 #[derive(Clone, Copy, Debug)]
 struct SizeLaw {
     deep: f64,
     touch: f64,
     scale_bps: f64,
+    thinning: f64,
+    presence: f64,
 }
 
 impl SizeLaw {
-    /// Deviation of the logarithm of a size.
-    fn deviation(&self, distance_bps: f64) -> f64 {
-        self.deep + (self.touch - self.deep) * libm::exp(-distance_bps / self.scale_bps)
+    /// 1 at the fair price, nothing deep in the book.
+    fn nearness(&self, distance_bps: f64) -> f64 {
+        libm::exp(-distance_bps / self.scale_bps)
+    }
+
+    /// Logarithm of a size over its median; `against` is the pressure on its side, 0 to 1.
+    fn log(&self, life: &Life, nearness: f64, against: f64) -> f64 {
+        let deviation = self.deep + (self.touch - self.deep) * nearness;
+        deviation * life.size - self.thinning * against * nearness
+    }
+
+    /// Whether an order of this life stands.
+    fn stands(&self, life: &Life, nearness: f64) -> bool {
+        life.stands < 1.0 - (1.0 - self.presence) * nearness
     }
 }
 
@@ -78,6 +96,8 @@ impl SizeLaw {
 struct LifeLaw {
     reaction_s: f64,
     replenish_s: f64,
+    /// Some places may stay empty.
+    has_gaps: bool,
 }
 
 impl LifeLaw {
@@ -87,6 +107,7 @@ impl LifeLaw {
             lifetime: draws.exponential(),
             reaction_ns: nanoseconds(self.reaction_s * draws.exponential()),
             replenish_ns: nanoseconds(self.replenish_s * draws.exponential()),
+            stands: if self.has_gaps { draws.uniform() } else { 0.0 },
         }
     }
 }
@@ -128,6 +149,8 @@ pub struct Liquidity {
 }
 
 const PLACE_BITS: u32 = 32;
+/// Ring of the orders spaced wider; all of them stand.
+const FAR: usize = 2;
 
 fn nanoseconds(seconds: f64) -> TimestampNs {
     (seconds * NS_PER_S) as TimestampNs
@@ -163,8 +186,14 @@ impl Liquidity {
                 deep: parameters.size_deviation,
                 touch: parameters.touch_size_deviation,
                 scale_bps: parameters.thinness_bps,
+                thinning: parameters.thinning,
+                presence: parameters.touch_presence,
             },
-            law: LifeLaw { reaction_s: parameters.reaction_s, replenish_s: parameters.replenish_s },
+            law: LifeLaw {
+                reaction_s: parameters.reaction_s,
+                replenish_s: parameters.replenish_s,
+                has_gaps: parameters.touch_presence < 1.0,
+            },
             rings: vec![touch, near, far],
             places: Vec::new(),
             fair_price: f64::NAN,
@@ -172,8 +201,8 @@ impl Liquidity {
             own_best: [None; 2],
         };
         for side in [Side::Buy, Side::Sell] {
-            for ring in 0..makers.rings.len() {
-                let copies = if ring == 0 { parameters.touch_orders as i64 } else { 1 };
+            for (ring, copies) in [parameters.touch_orders, parameters.level_orders, 1.0].into_iter().enumerate() {
+                let copies = copies as i64;
                 for residue in 0..makers.rings[ring].levels * copies {
                     makers.add_place(seed, side, ring, residue);
                 }
@@ -267,17 +296,23 @@ impl Liquidity {
             return old.map(|order| Action::Cancel { asset: self.asset, order });
         }
         let law = self.law;
+        let distance_bps = (target.0 as f64 / self.grid.units(view.fair_price) - 1.0).abs() * BPS;
+        let nearness = self.sizes.nearness(distance_bps);
         let place = &mut self.places[number];
         let ring = self.rings[place.ring];
         place.life = law.draw(&mut place.draws);
         place.lives += 1;
-        place.resting = Some(target);
         place.expires_ns = view.time_ns + nanoseconds(ring.lifetime_s * place.life.lifetime);
         place.due_ns = place.expires_ns;
         place.left_ns = None;
-        let distance_bps = (target.0 as f64 / self.grid.units(view.fair_price) - 1.0).abs() * BPS;
+        if place.ring != FAR && !self.sizes.stands(&place.life, nearness) {
+            place.resting = None;
+            return old.map(|order| Action::Cancel { asset: self.asset, order });
+        }
+        place.resting = Some(target);
         let median = ring.size * (1.0 + ring.growth * distance_bps);
-        let scatter = self.sizes.deviation(distance_bps) * place.life.size;
+        let against = (-side.sign() * view.pressure).max(0.0);
+        let scatter = self.sizes.log(&place.life, nearness, against);
         let contracts = median * libm::exp(scatter + 0.5 * side.sign() * view.tilt);
         let order = NewOrder {
             asset: self.asset,

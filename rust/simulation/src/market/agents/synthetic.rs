@@ -163,7 +163,15 @@ impl SyntheticMarket {
         let conditions = self.path.conditions();
         let [by_pressure, by_drift, by_flow] = self.tilts;
         let tilt = by_pressure * conditions.pressure + by_drift * conditions.drift + by_flow * self.memory.value();
-        self.liquidity.act(&QuotingView { time_ns, previous_ns, fair_price: self.fair_price, tilt, best }, send);
+        let view = QuotingView {
+            time_ns,
+            previous_ns,
+            fair_price: self.fair_price,
+            tilt,
+            pressure: conditions.pressure,
+            best,
+        };
+        self.liquidity.act(&view, send);
     }
 }
 
@@ -219,7 +227,10 @@ impl Background for SyntheticMarket {
         let reach = |side: Side, reach_bps: f64| {
             best[side.opposite().index()].map(|touch| (touch, grid.limit(touch, side, reach_bps)))
         };
-        let depth = |side: Side, limit: Price| exchange.depth_to(asset, side.opposite(), limit);
+        let wanted = |contracts: f64, is_sweep: bool, side: Side, touch: Price, limit: Price| {
+            let lots = grid.lots(contracts, touch);
+            if is_sweep { lots.max(exchange.depth_to(asset, side.opposite(), limit)) } else { lots }
+        };
         self.arbitrage.advance(time_ns, self.fair_price, grid, best, |side, limit| {
             actions.push((arbitrage, taker(side, limit, EVERYTHING)));
         });
@@ -227,15 +238,15 @@ impl Background for SyntheticMarket {
         self.flow.advance(elapsed_s * conditions.activity, |event| {
             memory.add(event.side);
             if let Some((touch, limit)) = reach(event.side, event.reach_bps) {
-                let wanted = grid.lots(event.size, touch);
-                let size = if event.is_sweep { wanted.max(depth(event.side, limit)) } else { wanted };
+                let size = wanted(event.size, event.is_sweep, event.side, touch, limit);
                 actions.push((takers, taker(event.side, limit, size)));
             }
         });
         self.informed.advance(elapsed_s, &conditions, |event| {
             memory.add(event.side);
             if let Some((touch, limit)) = reach(event.side, event.reach_bps) {
-                actions.push((informed, taker(event.side, limit, grid.lots(event.size, touch))));
+                let size = wanted(event.size, event.is_sweep, event.side, touch, limit);
+                actions.push((informed, taker(event.side, limit, size)));
             }
         });
         let mut pushed_bps = 0.0;
