@@ -12,6 +12,7 @@ mod layering;
 mod loopback_laws;
 mod market_laws;
 mod market_loop;
+mod market_makers;
 mod market_processes;
 mod market_statistics;
 mod matching_book;

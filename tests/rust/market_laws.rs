@@ -122,8 +122,13 @@ fn what_we_trade_changes_nothing_that_is_drawn() {
 }
 
 /// Bounds the presets state: mean spread, bps, and aggressor events a second.
-const BOUNDS: [(&str, [f64; 2], [f64; 2]); 2] =
-    [("hype", [0.75, 1.05], [0.75, 1.1]), ("eth", [0.24, 0.31], [1.1, 1.6])];
+const BOUNDS: [(&str, [f64; 2], [f64; 2]); 5] = [
+    ("hype", [0.75, 1.05], [0.75, 1.1]),
+    ("eth", [0.24, 0.31], [1.1, 1.6]),
+    ("btc", [0.1, 0.13], [1.0, 1.4]),
+    ("sol", [0.48, 0.62], [0.8, 1.25]),
+    ("wlfi", [2.0, 3.2], [0.45, 0.65]),
+];
 
 /// Kills: a half-spread off by a factor, flow at the wrong speed in some regime, a mid that does not follow the fair price.
 #[test]
@@ -131,7 +136,7 @@ fn presets_have_their_volatility_spread_and_trade_rate() {
     for (name, spread_bounds, rate_bounds) in BOUNDS {
         let preset = MarketPreset::named(name).unwrap();
         let runs: Vec<_> =
-            (20..26).map(|seed| figures(&record(&mut Session::of(name, seed), &preset, 6_000.0, 50))).collect();
+            (20..26).map(|seed| figures(&record(&mut Session::of(name, seed), &preset, 6_000.0, 400))).collect();
         let mean = |figure: &str| {
             let row = runs[0].iter().position(|(name, _)| *name == figure).unwrap();
             runs.iter().map(|run| run[row].1).sum::<f64>() / runs.len() as f64

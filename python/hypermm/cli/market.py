@@ -118,7 +118,7 @@ def fit(
     print_table(f"{coin}, first {share:.0%}, fitted with {sets}", _shown(found.fitted))
     if share < 1.0:
         print_table(f"{coin}, the other {1.0 - share:.0%}, held out", _shown(found.judged))
-    _say(f"mean squared error, in standard errors: {found.loss_before:.4g} at the start, {found.loss:.4g} fitted")
+    _say(f"mean squared difference, in errors: {found.loss_before:.4g} at the start, {found.loss:.4g} fitted")
     _say_score(score)
     if out is not None:
         _say(f"wrote {out}")

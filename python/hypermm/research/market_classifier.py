@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from hypermm.exceptions import RecordingError
 from hypermm.research.market_statistics import reaches
@@ -173,7 +174,9 @@ def tell_apart(real: MarketTape, simulated: Sequence[MarketTape], *, seed: int =
         model = HistGradientBoostingClassifier(
             max_iter=80, min_samples_leaf=5, class_weight="balanced", early_stopping=False, random_state=seed
         )
-        model.fit(features[~held], is_real[~held])
+        # So few rows are learned fastest by one thread.
+        with threadpool_limits(1):
+            model.fit(features[~held], is_real[~held])
         areas.append(float(roc_auc_score(is_real[held], model.predict_proba(features[held])[:, 1])))
     alone = sorted(((_alone(column, is_real), name) for name, column in zip(FEATURES, features.T, strict=True)))[::-1]
     return ClassifierScore(

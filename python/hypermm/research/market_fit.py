@@ -41,6 +41,7 @@ _STEP = 0.15
 _TOLERANCE = 0.05
 # How much a unit of the logarithm of a parameter away from its start costs, in squared errors.
 _PRIOR = 0.3
+_NO_ERROR = 1e-6
 _BPS = 1e4
 
 
@@ -145,7 +146,8 @@ class MarketFit:
         preset: The market.
         fitted: Statistics of the first part beside those of seeds fitted with.
         judged: Statistics of the second part beside those of other seeds.
-        loss_before: Mean squared difference in errors at the start, of the first part.
+        loss_before: Mean square of the differences of the first part at the start, each in its error or in 5 % of its
+            value where that is more.
         loss: The same at the end.
         evaluations: How many parameter sets were simulated.
     """
@@ -177,7 +179,8 @@ def compare(real: MarketTape, simulated: Sequence[MarketTape], *, seed: int = 0)
     rows = []
     for item, error, value in zip(statistics, errors, means, strict=True):
         relative = value / item.value - 1.0 if item.value else np.nan
-        off = (value - item.value) / error if error > 0 else np.nan
+        # A quantile that stands still in every draw has no error to speak of.
+        off = (value - item.value) / error if error > _NO_ERROR * abs(item.value) else np.nan
         rows.append(StatisticRow(item.name, item.value, float(error), float(value), float(relative), float(off)))
     return tuple(rows)
 
@@ -219,6 +222,8 @@ def starting_preset(tape: MarketTape, coin: str, instrument_file: str | PathLike
         "jump_rate_per_hour": 180.0,
         "jump_deviation_bps": 3.0 * volatility,
         "near_spacing_ticks": spacing,
+        # As far as the levels of a book reach, with some to spare.
+        "near_levels": float(np.ceil(1.1 * max(values["all levels reach, mean, bps"] / (spacing * tick_bps), 5.0))),
         "far_spacing_bps": max(8.0 * spacing * tick_bps, 0.2),
         "thinness_bps": max(5.0 * spacing * tick_bps, 0.05),
         "size_growth_per_bps": 1.0 / max(spacing * tick_bps, 0.02) * 0.1,
@@ -235,8 +240,8 @@ def starting_preset(tape: MarketTape, coin: str, instrument_file: str | PathLike
         "liquidation_impact_bps": 0.3 * volatility,
     }
     kinds = {"size_decimals": facts.size_decimals, "max_leverage": facts.max_leverage}
-    text = f"{coin}, fitted to a recording"
-    return MarketPreset.from_dict(base | kinds | {"name": coin, "text": text, "coin": coin, "parameters": parameters})
+    names = {"name": coin.lower(), "text": f"{coin}, fitted to a recording", "coin": coin}
+    return MarketPreset.from_dict(base | kinds | names | {"parameters": parameters})
 
 
 def _tick(tape: MarketTape) -> float:
@@ -259,6 +264,7 @@ class _Objective:
         self.kept = np.isfinite(self.real) & np.isfinite(errors)
         self.scale = np.sqrt(errors**2 + (_TOLERANCE * self.real) ** 2)
         self.kept &= self.scale > 0
+        self.scale = np.where(self.kept, self.scale, 1.0)
         self.duration_s, self.seeds = real.span_s, [seed + number for number in range(_SEEDS)]
         self.start, self.budget, self.progress = start, budget, progress
         self.low = np.array([_inward(free, free.low) for free in FREE])
@@ -266,6 +272,7 @@ class _Objective:
         self.origin = self.place_of(start.parameters)
         self.evaluations = 0
         self.best: tuple[float, Floats] = (np.inf, self.origin)
+        self.loss = self.loss_of_best = np.inf
 
     def place_of(self, parameters: Mapping[str, float]) -> Floats:
         inward = np.array([_inward(free, parameters[free.name]) for free in FREE])
@@ -291,9 +298,10 @@ class _Objective:
         off = np.nan_to_num(off, nan=30.0)
         self.evaluations += 1
         self.progress(self.evaluations, self.budget)
-        loss = float(_soft(off).sum())
-        if loss < self.best[0]:
-            self.best = (loss, place.copy())
+        self.loss = float(np.mean(off[self.kept] ** 2))
+        bent = float(_soft(off).sum())
+        if bent < self.best[0]:
+            self.best, self.loss_of_best = (bent, place.copy()), self.loss
         return np.concatenate([off, np.sqrt(_PRIOR) * (place - self.origin)])
 
     def matched(self) -> Floats:
@@ -404,8 +412,10 @@ def fit_market(
     second = whole.between(share * whole.span_s, whole.span_s) if share < 1.0 else whole
     preset = start or starting_preset(first, recording.coin, instrument_file)
     objective = _Objective(first, preset, budget, seed, progress)
+    before = np.inf
     try:
-        before = float(np.mean(objective.differences(objective.origin)[: len(objective.real)] ** 2))
+        objective.differences(objective.origin)
+        before = objective.loss
         objective.origin = objective.matched()
         objective.whole_numbers()
         objective.origin = objective.best[1]
@@ -424,8 +434,4 @@ def fit_market(
     rows = compare(first, simulate(fitted, objective.seeds, first.span_s), seed=seed)
     judging = range(_FIRST_JUDGING_SEED + seed, _FIRST_JUDGING_SEED + seed + _JUDGING_SEEDS)
     judged = compare(second, simulate(fitted, judging, second.span_s), seed=seed)
-    return MarketFit(fitted, rows, judged, before, _mean_square(rows), objective.evaluations)
-
-
-def _mean_square(rows: Sequence[StatisticRow]) -> float:
-    return float(np.nanmean([min(row.errors**2, 1e4) for row in rows]))
+    return MarketFit(fitted, rows, judged, before, objective.loss_of_best, objective.evaluations)

@@ -3,7 +3,8 @@
 //! dμ = −κμ dt + σ_μ dW,  d ln p = μ dt + σ(regime) dB + jumps, in exact steps of a fixed grid that no caller moves. The
 //! fair price follows the efficient price p only when the two are more than the stickiness apart (on the recordings the
 //! mid stands still in five of six quarters of a second), and then leaves a share of the stickiness open: where it does,
-//! moves come in rows, as they do there. Over more than a few seconds the variance of both is σ² per second.
+//! moves come in rows, as they do there. In the long run the variance of both is σ² per second; at 10 s the fair price
+//! has as much less as it lags, and the diffusion makes up for it.
 
 use hypermm_core::types::{BPS, TimestampNs};
 
@@ -99,8 +100,25 @@ impl MarketParameters {
         let drift = displacement_variance(reversion, 2.0 * reversion * deviation * deviation, h)
             + deviation * deviation * known * known;
         let jumps = self.jump_rate_per_hour / HOUR_S * h * self.jump_deviation_bps * self.jump_deviation_bps;
-        let left = self.volatility_bps * self.volatility_bps * h - drift - jumps;
+        let left = self.volatility_bps * self.volatility_bps * h + self.lag_variance(h) - drift - jumps;
         (left > 0.0).then(|| (left / h / RegimeSwitching::mean_square_volatility(self)).sqrt())
+    }
+}
+
+impl MarketParameters {
+    /// Variance that the fair price lacks at `horizon_s` beside the efficient price, bps².
+    ///
+    /// Moves are of f·s (follow share f of the stickiness s), s²·f·(2 − f)/σ² seconds apart, and the next has the sign of
+    /// the last with probability 1 − f/2: n of them have 2·(1 − f)·s²·(1 − (1 − f)^n) less variance than in the long run.
+    fn lag_variance(&self, horizon_s: f64) -> f64 {
+        let (stickiness, follow) = (self.stickiness_bps * self.stickiness_bps, self.follow_share);
+        if stickiness <= 0.0 {
+            return 0.0;
+        }
+        // ln(1 − f)/f, −1 where f is nothing.
+        let slope = if follow > 1e-9 { libm::log1p(-follow) / follow } else { -1.0 };
+        let moves = horizon_s * self.volatility_bps * self.volatility_bps / (stickiness * (2.0 - follow));
+        2.0 * (1.0 - follow) * stickiness * -libm::expm1(slope * moves)
     }
 }
 
