@@ -145,14 +145,16 @@ KEPT: dict[str, tuple[float, float]] = {
     "mid moves, 1/s": (0.25, 3.0),
     "touch size, mean": (0.25, 3.0),
     "2nd level size, mean": (0.3, 3.0),
-    "depth within 5 bps of the mid, mean": (0.25, 3.0),
-    "events, 1/s": (0.25, 3.0),
+    "depth within 5 bps of the mid, mean": (0.2, 3.0),
+    "events, 1/s": (0.35, 3.0),
     "event size, 50% quantile": (0.5, 3.0),
-    "prints an event, mean": (0.3, 3.0),
+    "prints an event, mean": (0.4, 3.0),
     "return deviation, 1 s, bps": (0.15, 2.0),
     "return deviation, 10 s, bps": (0.12, 2.0),
     "impact of an event after 5 s, bps": (0.5, 3.0),
 }
+# The spread of WLFI wanders more than gaps between orders make it.
+KEPT_ELSE = {("wlfi", "spread, mean, bps"): (0.35, 3.0)}
 
 
 @pytest.mark.verify
@@ -171,7 +173,7 @@ def test_presets_are_like_their_recordings(name: str, real_recordings: Path) -> 
             f"{row.relative:+7.0%} {row.errors:+7.1f}"
         )
         if row.name in KEPT:
-            relative, errors = KEPT[row.name]
+            relative, errors = KEPT_ELSE.get((name, row.name), KEPT[row.name])
             if not (abs(row.relative) <= relative or abs(row.errors) <= errors):
                 off.append((row.name, row.relative, row.errors))
     score = tell_apart(tape, simulate(preset, range(2_000, 2_010), tape.span_s))

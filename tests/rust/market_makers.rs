@@ -29,6 +29,10 @@ fn makers(changes: &[(&str, f64)]) -> Session {
         ("touch_size", 1.0),
         ("level_size", 1.0),
         ("thinness_bps", 1000.0),
+        // A price that rarely moves: who must move draws anew.
+        ("volatility_bps", 0.2),
+        ("drift_deviation_bps_per_s", 0.0),
+        ("jump_rate_per_hour", 0.0),
     ];
     let parameters = preset.parameters.with(&[&quiet[..], changes].concat()).unwrap();
     Session::new(&preset, &parameters, 6)
@@ -70,7 +74,7 @@ fn as_many_places_stand_as_presence_says() {
 #[test]
 fn gaps_close_with_distance() {
     let mut gaps = [0, 0];
-    books(&mut makers(&[("touch_presence", 0.2), ("thinness_bps", 0.5)]), 800, |levels| {
+    books(&mut makers(&[("touch_presence", 0.2), ("thinness_bps", 0.3), ("near_levels", 20.0)]), 800, |levels| {
         let prices: Vec<i64> = levels.iter().map(|level| level.price.0).collect();
         let steps: Vec<i64> = prices.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
         let increment = steps.iter().copied().min().unwrap_or(1);
@@ -79,7 +83,7 @@ fn gaps_close_with_distance() {
         }
     });
     println!("{} prices missing in the near half, {} in the far half", gaps[0], gaps[1]);
-    assert!(gaps[0] > 5 * gaps[1] && gaps[0] > 300);
+    assert!(gaps[0] > 10 * gaps[1] && gaps[0] > 150);
 }
 
 /// Kills: orders of a price that are all one, or that stand elsewhere.

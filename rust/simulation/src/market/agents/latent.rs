@@ -16,6 +16,8 @@ use crate::market::parameters::MarketParameters;
 pub const STEP_NS: TimestampNs = 50_000_000;
 const STEP_S: f64 = 0.05;
 const HOUR_S: f64 = 3600.0;
+/// How far a random walk of normal steps of 1 goes beyond a border on leaving: −ζ(1/2)/√(2π).
+const STEP_OVERSHOOT: f64 = 0.5826;
 /// Horizon at which the volatility asked for is that of the fair price, s.
 const VOLATILITY_HORIZON_S: f64 = 10.0;
 
@@ -100,25 +102,21 @@ impl MarketParameters {
         let drift = displacement_variance(reversion, 2.0 * reversion * deviation * deviation, h)
             + deviation * deviation * known * known;
         let jumps = self.jump_rate_per_hour / HOUR_S * h * self.jump_deviation_bps * self.jump_deviation_bps;
-        let left = self.volatility_bps * self.volatility_bps * h + self.lag_variance(h) - drift - jumps;
+        let left = self.volatility_bps * self.volatility_bps * h + self.lag_variance() - drift - jumps;
         (left > 0.0).then(|| (left / h / RegimeSwitching::mean_square_volatility(self)).sqrt())
     }
 }
 
 impl MarketParameters {
-    /// Variance that the fair price lacks at `horizon_s` beside the efficient price, bps².
+    /// Variance that the fair price lacks beside the efficient price over more than a few moves, bps².
     ///
-    /// Moves are of f·s (follow share f of the stickiness s), s²·f·(2 − f)/σ² seconds apart, and the next has the sign of
-    /// the last with probability 1 − f/2: n of them have 2·(1 − f)·s²·(1 − (1 − f)^n) less variance than in the long run.
-    fn lag_variance(&self, horizon_s: f64) -> f64 {
-        let (stickiness, follow) = (self.stickiness_bps * self.stickiness_bps, self.follow_share);
-        if stickiness <= 0.0 {
-            return 0.0;
-        }
-        // ln(1 − f)/f, −1 where f is nothing.
-        let slope = if follow > 1e-9 { libm::log1p(-follow) / follow } else { -1.0 };
-        let moves = horizon_s * self.volatility_bps * self.volatility_bps / (stickiness * (2.0 - follow));
-        2.0 * (1.0 - follow) * stickiness * -libm::expm1(slope * moves)
+    /// The gap g lives on (−s, s) and is put back to ±a, a = (1 − f)·s, where it leaves. Its variance G is (s² + a²)/6 and its
+    /// covariance C with the efficient price (s + a)²/6 (from ½σ²v″ = −x, v(s) = v(a), C = σ²·E v′(g)), and the fair price
+    /// has 2(C − G) = ⅔·s·a less. In steps it leaves a little beyond s.
+    fn lag_variance(&self) -> f64 {
+        let overshoot = STEP_OVERSHOOT * self.volatility_bps * STEP_S.sqrt();
+        let back = (1.0 - self.follow_share) * self.stickiness_bps;
+        2.0 / 3.0 * (self.stickiness_bps + overshoot) * back
     }
 }
 

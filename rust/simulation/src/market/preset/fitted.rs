@@ -12,7 +12,7 @@ const TAKER_FEE_BPS: f64 = 4.32;
 /// Of ETH; what the others do not have of their own was set by hand and is the same for all.
 const SHARED: MarketParameters = MarketParameters {
     start_price: 4269.0,
-    volatility_bps: 1.073,
+    volatility_bps: 1.115,
     stickiness_bps: 1.849,
     follow_share: 0.3928,
     drift_reversion_per_s: 0.05,
@@ -91,7 +91,7 @@ pub(super) const ETH: MarketPreset = MarketPreset {
     taker_fee_bps: TAKER_FEE_BPS,
     parameters: MarketParameters {
         start_price: 4269.0,
-        volatility_bps: 1.073,
+        volatility_bps: 1.115,
         stickiness_bps: 1.849,
         follow_share: 0.3928,
         drift_deviation_bps_per_s: 0.06156,
@@ -149,7 +149,7 @@ pub(super) const BTC: MarketPreset = MarketPreset {
     taker_fee_bps: TAKER_FEE_BPS,
     parameters: MarketParameters {
         start_price: 109_800.0,
-        volatility_bps: 0.579,
+        volatility_bps: 0.5996,
         stickiness_bps: 2.012,
         follow_share: 0.32,
         drift_deviation_bps_per_s: 0.02997,
@@ -207,7 +207,7 @@ pub(super) const SOL: MarketPreset = MarketPreset {
     taker_fee_bps: TAKER_FEE_BPS,
     parameters: MarketParameters {
         start_price: 202.2,
-        volatility_bps: 1.28,
+        volatility_bps: 1.341,
         stickiness_bps: 2.942,
         follow_share: 0.4634,
         drift_deviation_bps_per_s: 0.06706,
@@ -265,7 +265,7 @@ pub(super) const WLFI: MarketPreset = MarketPreset {
     taker_fee_bps: TAKER_FEE_BPS,
     parameters: MarketParameters {
         start_price: 0.1865,
-        volatility_bps: 4.492,
+        volatility_bps: 4.607,
         stickiness_bps: 2.352,
         follow_share: 0.3064,
         drift_deviation_bps_per_s: 0.2304,
