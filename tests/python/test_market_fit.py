@@ -21,12 +21,12 @@ from hypermm.research.market_statistics import market_tape
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Without regimes and cascades, so that twelve minutes are like any other twelve.
+# Without regimes and cascades, so that a quarter of an hour is like any other.
 TRUTH = MarketPreset("sol").with_parameters(
     {f"{regime}_{what}": 1.0 for regime in ("quiet", "volatile", "cascade") for what in ("volatility", "activity")}
-    | {"liquidation_orders": 0.0}
+    | {"liquidation_orders": 0.0, "touch_orders": 1.0, "level_orders": 1.0}
 )
-SPAN_S = 720.0
+SPAN_S = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,11 @@ def test_a_recording_too_short_or_a_budget_of_nothing_is_refused(recording: Reco
     short = Recording.from_columns("SOL", hypermm.synthetic_market(TRUTH, duration_s=100.0))
     with pytest.raises(RecordingError, match="at least 300 s"):
         fit_market(short, budget=1)
+    with pytest.raises(RecordingError, match="both parts have 300 s"):
+        fit_market(recording, budget=1, share=0.8)
+    for share in (0.0, 1.5, float("nan")):
+        with pytest.raises(InvalidInputError, match="share"):
+            fit_market(recording, share=share)
     with pytest.raises(InvalidInputError, match="budget"):
         fit_market(recording, budget=0)
 

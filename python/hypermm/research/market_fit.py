@@ -19,7 +19,13 @@ from hypermm._core import MarketPreset, synthetic_market
 from hypermm.exceptions import InvalidInputError, RecordingError
 from hypermm.recording import Recording
 from hypermm.recording.instruments import instrument_facts
-from hypermm.research.market_statistics import MarketTape, bootstrap_errors, market_statistics, market_tape
+from hypermm.research.market_statistics import (
+    MIN_SPAN_S,
+    MarketTape,
+    bootstrap_errors,
+    market_statistics,
+    market_tape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +48,7 @@ _TOLERANCE = 0.05
 # How much a unit of the logarithm of a parameter away from its start costs, in squared errors.
 _PRIOR = 0.3
 _NO_ERROR = 1e-6
+_SPARE_S = 5.0
 _BPS = 1e4
 
 
@@ -166,6 +173,9 @@ def simulate(preset: MarketPreset, seeds: Sequence[int], duration_s: float) -> l
     def one(seed: int) -> MarketTape:
         columns = synthetic_market(preset, seed=seed, duration_s=duration_s)
         return market_tape(Recording.from_columns(preset.instrument.coin, columns))
+
+    # The last book comes a little before the end.
+    duration_s = max(duration_s, MIN_SPAN_S) + _SPARE_S
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, seeds))
@@ -390,7 +400,7 @@ def fit_market(
     """Fits the synthetic market to a recording.
 
     Args:
-        recording: At least ten minutes of one coin with books, best prices and prints.
+        recording: One coin with books, best prices and prints; at least five minutes to fit and five to judge.
         budget: How many parameter sets are simulated at most, 1 or more; a step of the search takes some thirty.
         seed: Of simulations and bootstrap: one seed, one result.
         share: Share of the recording that is fitted, the rest judges; 1 fits and judges by all of it.
@@ -402,12 +412,22 @@ def fit_market(
         The fit.
 
     Raises:
-        RecordingError: The recording is too short.
-        InvalidInputError: The budget is not positive.
+        RecordingError: The recording is too short, or has too few prints.
+        InvalidInputError: The budget is not positive, or the share not above 0 and at most 1.
     """
     if budget < 1:
         raise InvalidInputError(field="budget", value=budget, expected="1 or more")
+    if not 0.0 < share <= 1.0:
+        raise InvalidInputError(field="share", value=share, expected="above 0, at most 1")
     whole = market_tape(recording)
+    shorter = share if share == 1.0 else min(share, 1.0 - share)
+    if shorter * whole.span_s < MIN_SPAN_S:
+        raise RecordingError(
+            field=f"{recording.path or 'recording'} ({recording.coin})",
+            value=f"{whole.span_s:.0f} s",
+            expected=f"at least {MIN_SPAN_S / shorter:.0f} s, so that both parts have {MIN_SPAN_S:.0f} s",
+            hint="record longer, or fit all of it with a share of 1",
+        )
     first = whole.between(0.0, share * whole.span_s)
     second = whole.between(share * whole.span_s, whole.span_s) if share < 1.0 else whole
     preset = start or starting_preset(first, recording.coin, instrument_file)
