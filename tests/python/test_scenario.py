@@ -34,7 +34,7 @@ def _same(left: dict[str, Any], right: dict[str, Any]) -> bool:
 
 @pytest.fixture(scope="module")
 def played() -> tuple[hypermm.BacktestResult, dict[str, Any]]:
-    return hypermm.matching_session("hype", CONFIG, seed=3, **SHORT)
+    return hypermm.matching_session("hype", CONFIG, seed=5, **SHORT)
 
 
 class Driven:
@@ -153,7 +153,7 @@ def test_one_seed_is_one_session_and_another_seed_another(
     played: tuple[hypermm.BacktestResult, dict[str, Any]],
 ) -> None:
     result, columns = played
-    again, columns_again = hypermm.matching_session("hype", CONFIG, seed=3, **SHORT)
+    again, columns_again = hypermm.matching_session("hype", CONFIG, seed=5, **SHORT)
     assert again == result
     assert _same(columns_again, columns)
     other, _ = hypermm.matching_session("hype", CONFIG, seed=4, **SHORT)
@@ -166,11 +166,11 @@ def test_a_loop_driven_from_python_makes_the_same_session(
     played: tuple[hypermm.BacktestResult, dict[str, Any]],
 ) -> None:
     strategy = Driven()
-    result, columns = hypermm.matching_session("hype", CONFIG, seed=3, strategy=strategy, **SHORT)
+    result, columns = hypermm.matching_session("hype", CONFIG, seed=5, strategy=strategy, **SHORT)
     assert result == played[0]
     assert _same(columns, played[1])
     assert strategy.engine.position == result.summary()["final_position"]
-    named, _ = hypermm.matching_session("hype", CONFIG, seed=3, strategy="engine", **SHORT)
+    named, _ = hypermm.matching_session("hype", CONFIG, seed=5, strategy="engine", **SHORT)
     assert named == result
 
 
@@ -197,7 +197,7 @@ def test_the_books_of_a_session_add_up(played: tuple[hypermm.BacktestResult, dic
 
 
 def test_a_plain_session_expects_nothing_and_differs(played: tuple[hypermm.BacktestResult, dict[str, Any]]) -> None:
-    plain, _ = hypermm.matching_session("hype", CONFIG, seed=3, strategy="plain", **SHORT)
+    plain, _ = hypermm.matching_session("hype", CONFIG, seed=5, strategy="plain", **SHORT)
     assert plain != played[0]
     assert plain.summary()["expected_edge_bps"] is None
     silent = SimpleNamespace(on_event=lambda event: None, quote=lambda time_ns: None)
@@ -270,15 +270,15 @@ def test_a_wrong_session_is_refused_with_what_mends_it(arguments: dict[str, Any]
 
 def test_settings_of_a_session_reach_the_venue(played: tuple[hypermm.BacktestResult, dict[str, Any]]) -> None:
     fast, columns = hypermm.matching_session(
-        "hype", CONFIG, seed=3, latency=(5_000_000, 5_000_000, 20_000_000), **SHORT
+        "hype", CONFIG, seed=5, latency=(5_000_000, 5_000_000, 20_000_000), **SHORT
     )
     late = columns["book_time_ns"] - columns["book_exchange_time_ns"]
     assert (late == 20_000_000).all()
     assert fast != played[0]
-    slow, _ = hypermm.matching_session("hype", CONFIG, seed=3, cycle_ns=2_000_000_000, log_decisions=False, **SHORT)
+    slow, _ = hypermm.matching_session("hype", CONFIG, seed=5, cycle_ns=2_000_000_000, log_decisions=False, **SHORT)
     assert slow.summary()["quote_cycles"] < played[0].summary()["quote_cycles"] / 4
     assert dict(slow.decisions) == {}
-    poor, _ = hypermm.matching_session("hype", CONFIG, seed=3, deposit_usd=20.0, leverage=1, **SHORT)
+    poor, _ = hypermm.matching_session("hype", CONFIG, seed=5, deposit_usd=20.0, leverage=1, **SHORT)
     assert poor.summary()["orders_rejected"] > played[0].summary()["orders_rejected"]
     assert poor.summary()["max_abs_position"] < 2.0
 
