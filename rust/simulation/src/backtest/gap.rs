@@ -26,7 +26,8 @@ use rayon::prelude::*;
 use super::matched::MatchedSettings;
 use super::output::{BacktestOutput, FillColumns};
 use super::replay::{BacktestSettings, run_timed};
-use super::sessions::{Nobody, run_session, session_settings};
+use super::sessions::{run_session, session_settings};
+use super::silent::Silent;
 use crate::market::preset::MarketPreset;
 use crate::market::session::Session;
 use crate::venue::fill_models::FillSettings;
@@ -128,7 +129,7 @@ pub fn run_gap(settings: &GapSettings, seed: u64) -> Result<Vec<GapRow>> {
             PublicFeed::OursLeftOut => None,
             PublicFeed::Published => Some(run_live(settings, &matched, false)?.1),
             PublicFeed::WithoutUs => {
-                Some(run_session(&settings.preset, &settings.config, &matched, &mut Nobody, &mut |_| {})?.session)
+                Some(run_session(&settings.preset, &settings.config, &matched, &mut Silent, &mut |_| {})?.session)
             }
         };
         let session = other.as_ref().unwrap_or(&ours_left_out);
