@@ -152,10 +152,17 @@ def compare(columns: Mapping[str, npt.NDArray[Any]], arms: Sequence[Arm]) -> lis
 
 
 def steps(columns: Mapping[str, npt.NDArray[Any]], arms: Sequence[Arm]) -> list[tuple[str, float, float]]:
-    """What each arm's edge a fill differs from the arm before it, bps, with its standard error."""
+    """What each arm's edge a fill differs from the arm before it, bps, with its standard error.
+
+    An arm before it that is played another feed than the first is no step on the way: it is left out.
+    """
     means = [_Sums.of(columns, number + 1).edge for number in range(len(arms))]
-    pairs = zip(arms[1:], means[:-1], means[1:], strict=True)
-    return [(arm.name, after.mean - before.mean, _error(after, before)) for arm, before, after in pairs]
+    found, before = [], means[0]
+    for arm, mean in zip(arms[1:], means[1:], strict=True):
+        found.append((arm.name, mean.mean - before.mean, _error(mean, before)))
+        if arm.feed == arms[0].feed:
+            before = mean
+    return found
 
 
 class Ratio(NamedTuple):
