@@ -116,7 +116,8 @@ def sweep(
         configs: Configurations, or a grid: field → values to try, all combinations, the last field fastest.
         executor: Any `concurrent.futures.Executor`, one chunk of configurations a task; without it all cores of this
             process are used.
-        views: Fill models by the name their rows shall have; pessimistic, calibrated and optimistic without it.
+        views: Fill models by the name their rows shall have; pessimistic, calibrated and optimistic
+            without it. All have the `latency` given; `hypermm backtest` plays its calibrated view with the venue's.
         seed: Seed of every draw.
         cycle_ns: Least time between quotes, ns.
         latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
