@@ -58,6 +58,7 @@ verify: $(VENV)/.packages
 	LAW_CASES=100000 cargo test --profile fast -p hypermm-simulation --test laws matching_ -- --nocapture
 	LAW_CASES=500 cargo test --profile fast -p hypermm-simulation --test laws loopback_ -- --nocapture
 	cargo test --profile fast -p hypermm-simulation --test laws matching_speed -- --nocapture --ignored
+	cargo test --profile fast -p hypermm-simulation --test laws calibrated_engine -- --ignored --nocapture --test-threads 1
 	cargo test --profile fast -p hypermm-simulation --test laws scenario_incidents -- --ignored --nocapture --test-threads 1
 	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify
 

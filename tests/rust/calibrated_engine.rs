@@ -11,6 +11,8 @@ use hypermm_core::features::pipeline::FeatureConfig;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::pricing::decision::Decision;
 use hypermm_core::types::Side;
+use hypermm_simulation::backtest::replay::{BacktestSettings, run};
+use hypermm_simulation::market::session::{Session, SessionSettings};
 use proptest::prelude::*;
 
 const START_NS: i64 = 1_757_015_216_000_000_000;
@@ -305,4 +307,29 @@ fn a_price_of_an_unknown_market_only_lets_time_pass() {
     let moved = [&left, &right].map(|it| quote(it, now + 900 * MS).drift_bps_per_s);
     // The basis fell, and its slope is negative: the spot leads up.
     assert!(moved[0] > moved[1], "{moved:?}");
+}
+
+/// Kills: features that cost a replay more than three tenths of its speed.
+#[test]
+#[ignore = "timing: make verify, on a machine that does nothing else"]
+fn a_replay_with_every_tier_keeps_seven_tenths_of_its_throughput() {
+    let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
+    let session = Session::generate(&instrument, &SessionSettings::default()).unwrap();
+    let columns = session.columns();
+    let plain = EngineConfig::default();
+    let settings = BacktestSettings::default();
+    let full = with(everything());
+    let mut fastest = [f64::INFINITY; 2];
+    // In turns, so that what else the machine does falls on both.
+    for _ in 0..12 {
+        for (place, config) in [&plain, &full].into_iter().enumerate() {
+            let begin = std::time::Instant::now();
+            run(&columns, &instrument, config, &settings, &mut |_| {}).unwrap();
+            fastest[place] = fastest[place].min(begin.elapsed().as_secs_f64());
+        }
+    }
+    let events = columns.len() as f64;
+    let [without, with] = fastest.map(|seconds| events / seconds);
+    println!("replay: {without:.0} events/s without features, {with:.0} with, ratio {:.2}", with / without);
+    assert!(with / without >= 0.7);
 }

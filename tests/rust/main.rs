@@ -26,6 +26,7 @@ mod matching_rules;
 mod matching_speed;
 mod outcome_breakdown;
 mod paper_gap;
+mod planted_forecast;
 mod price_grid;
 mod pricing_signs;
 mod queue_follow;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::matched::{MatchedOutput, MatchedSettings, run_matched};
 use super::quoter::Quoter;
+use super::strategy::Strategy;
 use crate::market::scenario::{Reach, Scenario};
 
 /// What one seed came to. Positions in contracts, at the venue.
@@ -57,10 +58,25 @@ pub fn run_scenario(
     seed: u64,
 ) -> Result<ScenarioRow> {
     let instrument = scenario.instrument()?;
+    let mut strategy = quoter.strategy(&instrument, config)?;
+    run_scenario_with(scenario, reach, config, seed, &mut strategy)
+}
+
+/// Runs one seed with any strategy.
+///
+/// # Errors
+/// As [`run_scenario`]; whatever the strategy fails with.
+pub fn run_scenario_with<S: Strategy>(
+    scenario: &Scenario,
+    reach: Reach,
+    config: &EngineConfig,
+    seed: u64,
+    strategy: &mut S,
+) -> std::result::Result<ScenarioRow, S::Error> {
+    let instrument = scenario.instrument()?;
     let settings = settings(scenario, &instrument, seed);
     let mut market = scenario.market(seed, reach)?;
-    let mut strategy = quoter.strategy(&instrument, config)?;
-    let output = run_matched(&mut market, &instrument, config, &settings, &mut strategy, &mut |_| {})?;
+    let output = run_matched(&mut market, &instrument, config, &settings, strategy, &mut |_| {})?;
     Ok(row(scenario, &instrument, seed, &output))
 }
 

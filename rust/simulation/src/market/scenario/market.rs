@@ -42,8 +42,7 @@ pub struct ScenarioMarket {
 impl ScenarioMarket {
     pub(super) fn new(scenario: &Scenario, seed: u64, reach: Reach) -> Result<Self> {
         let instrument = scenario.instrument()?;
-        let path =
-            BridgedPath::draw(seed, scenario.start_ns, scenario.duration_s, scenario.known, scenario.volatility());
+        let path = scenario.path(seed);
         // The flow is ours to size: it takes from us what the listed trades took, whatever stands ahead.
         let without_flow = MarketParameters { event_rate_per_s: 0.0, ..scenario.market };
         let others =

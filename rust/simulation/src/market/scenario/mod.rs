@@ -12,10 +12,11 @@ mod sweeps;
 
 use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::instrument::Instrument;
-use hypermm_core::types::TimestampNs;
+use hypermm_core::types::{NS_PER_S, Side, TimestampNs};
 
 use self::incidents::{VOLATILITY, feb12, feb19};
 pub use self::market::ScenarioMarket;
+pub use self::path::BridgedPath;
 use self::sweeps::Plan;
 use crate::market::parameters::MarketParameters;
 use crate::market::preset::HYPE_PARAMETERS;
@@ -170,6 +171,19 @@ impl Scenario {
     /// None that these numbers cause.
     pub fn market(&self, seed: u64, reach: Reach) -> Result<ScenarioMarket> {
         ScenarioMarket::new(self, seed, reach)
+    }
+
+    /// The fair price of one seed, before its market plays: what a proof plants forecasts of.
+    #[must_use]
+    pub fn path(&self, seed: u64) -> BridgedPath {
+        BridgedPath::draw(seed, self.start_ns, self.duration_s, self.known, self.volatility())
+    }
+
+    /// When the sweeps of one seed come, and from which side.
+    #[must_use]
+    pub fn sweep_times(&self, seed: u64) -> Vec<(TimestampNs, Side)> {
+        let sweeps = self.plan.draw(seed, self.duration_s);
+        sweeps.iter().map(|sweep| (self.start_ns + (sweep.time_s * NS_PER_S) as i64, sweep.aggressor)).collect()
     }
 
     /// First known price.

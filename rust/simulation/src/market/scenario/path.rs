@@ -16,7 +16,7 @@ const STREAM: u64 = 0x7061_7468;
 
 /// ln price on a grid of 0.1 s.
 #[derive(Clone, Debug)]
-pub(crate) struct BridgedPath {
+pub struct BridgedPath {
     start_ns: TimestampNs,
     log_prices: Vec<f64>,
 }
@@ -69,7 +69,8 @@ impl BridgedPath {
     }
 
     /// Price at a time, linear in ln between grid points; the ends hold outside.
-    pub(crate) fn price(&self, time_ns: TimestampNs) -> f64 {
+    #[must_use]
+    pub fn price(&self, time_ns: TimestampNs) -> f64 {
         let position = (seconds_between(self.start_ns, time_ns) / STEP_S).max(0.0);
         let place = (position as usize).min(self.log_prices.len() - 1);
         let next = (place + 1).min(self.log_prices.len() - 1);
