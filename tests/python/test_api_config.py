@@ -242,10 +242,15 @@ def test_exception_tree_is_drawn_and_picklable() -> None:
         assert f"{name}" in drawn
         kind = getattr(exceptions, name)
         assert issubclass(kind, HypermmError)
-        if kind is not HypermmError:
-            _, builtin = kind.__bases__
+        parent, *builtins = kind.__bases__
+        if parent is HypermmError:
+            (builtin,) = builtins
             assert issubclass(builtin, Exception)
             assert f"{name}({builtin.__name__})" in drawn
+        elif kind is not HypermmError:
+            # A case of another of ours, drawn below it.
+            assert not builtins
+            assert drawn.index(parent.__name__) < drawn.index(name)
         error = kind("text", field="f", value=3, expected="e", hint="h")
         again = pickle.loads(pickle.dumps(error))
         assert (str(again), again.field, again.value, again.expected, again.hint) == ("text", "f", "3", "e", "h")

@@ -421,7 +421,7 @@ def test_explanation_sums_to_the_price() -> None:
             worst = max(worst, abs(total / price - 1.0))
     print(f"explanation: largest relative gap {worst:.1e}")
     assert worst < 1e-9
-    assert decision.explain(31) == {"bid": {}, "ask": {}}
+    assert decision.explain(31) == {"bid": {}, "ask": {}, "drift": {}}
     for wrong in (-1, 32, 1.0, True, "0"):
         with pytest.raises(InvalidInputError, match="level"):
             decision.explain(wrong)  # type: ignore[arg-type]
