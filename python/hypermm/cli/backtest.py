@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     References = dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
-__all__ = ["backtest", "known_instrument", "references_beside", "run_backtest", "run_session"]
+__all__ = ["backtest", "configured", "known_instrument", "references_beside", "run_backtest", "run_session"]
 
 _MOST_EVENTS_TIMED_AGAIN = 5_000_000
 _PRESET, _MINUTES = "hype", 30.0
@@ -169,7 +169,7 @@ def run_backtest(
     """Replays a recording, writes the files into `folder`, prints the tables unless `as_json`, returns the summary."""
     begin = time.perf_counter()
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    config = _configured(settings, instrument, max_position=cap)
+    config = configured(settings, instrument, max_position=cap)
     arguments = _arguments(settings) | {"references": references}
     with progress_bar(title) as advance:
         result = hypermm.backtest(
@@ -205,7 +205,7 @@ def run_session(
     begin = time.perf_counter()
     instrument, price = preset.instrument, preset.start_price
     cap = instrument.round_size(settings.run.max_position_usd / price)
-    config = _configured(settings, instrument, max_position=cap, maker_fee_bps=preset.maker_fee_bps)
+    config = configured(settings, instrument, max_position=cap, maker_fee_bps=preset.maker_fee_bps)
     deposit_usd = max(_LEAST_DEPOSIT_USD, config.max_position * price)
     with progress_bar(title) as advance:
         result, columns = hypermm.matching_session(
@@ -244,7 +244,7 @@ def references_beside(data: str | Path, calibration: hypermm.Calibration | None)
     return {market: (path.time_ns, path.mid_price) for market, path in paths.items()}
 
 
-def _configured(settings: Settings, instrument: hypermm.Instrument, **otherwise: float) -> hypermm.EngineConfig:
+def configured(settings: Settings, instrument: hypermm.Instrument, **otherwise: float) -> hypermm.EngineConfig:
     """The engine's configuration, with the calibration that the settings name."""
     calibration = calibration_for(settings.run.calibration, instrument)
     given = {} if calibration is None else {"calibration": calibration}

@@ -13,6 +13,7 @@ from rich.text import Text
 import hypermm
 from hypermm.cli.output import json_option, print_json, progress_bar, stdout
 from hypermm.config import load_settings, refuse_overrides
+from hypermm.exceptions import InvalidConfigError
 from hypermm.research import gap as paper
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ def gap(
     if fit_seeds == 1:
         raise click.BadParameter("1 is no seed to take an error from: 2 or more, or 0", param_hint="--fit-seeds")
     settings = load_settings(config_file, overrides)
+    if settings.run.calibration:
+        raise InvalidConfigError(
+            field="run.calibration",
+            value=settings.run.calibration,
+            expected="none: a calibration is of one recorded coin, gap plays presets",
+            hint='leave it out of [run], or clear it with --set run.calibration=""',
+        )
     markets = [hypermm.MarketPreset(name) for name in presets]
     run: dict[str, Any] = {"duration_s": 60.0 * minutes, "cycle_ns": settings.run.cycle_ns}
     responses = [_respond(market, settings, fit_seeds, first_seed, run) for market in markets if fit_seeds]

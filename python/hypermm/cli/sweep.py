@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypermm.cli.backtest import known_instrument
+from hypermm.cli.backtest import configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
 from hypermm.config import load_settings
 from hypermm.recording import load_recording
+from hypermm.recording.instruments import facts_beside
 from hypermm.research.evaluate import mid_path
 from hypermm.research.grid import load_grid
 from hypermm.research.views import view_models
@@ -77,9 +78,10 @@ def sweep(
 
     settings = load_settings(config_file, overrides)
     recording = load_recording(data, coin)
-    instrument = known_instrument(coin, instrument_file)
+    instrument = known_instrument(coin, instrument_file or facts_beside(data))
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    configs = load_grid(grid_file, settings.engine_config(max_position=cap))
+    base = configured(settings, instrument, max_position=cap)
+    configs = load_grid(grid_file, base)
     views = view_models()
     chosen = views if view == "all" else {view: views[view]}
     with _executor(workers) as executor, progress_bar(f"{len(configs)} configurations") as advance:
@@ -92,6 +94,7 @@ def sweep(
             seed=settings.run.seed,
             cycle_ns=settings.run.cycle_ns,
             latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
+            references=references_beside(data, base.calibration),
             out=out,
             chunk=chunk,
             progress=advance,

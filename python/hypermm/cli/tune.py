@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypermm.cli.backtest import known_instrument
+from hypermm.cli.backtest import configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
 from hypermm.config import load_settings
 from hypermm.recording import load_recording
+from hypermm.recording.instruments import facts_beside
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.evaluate import mid_path
 from hypermm.research.ranges import default_ranges, load_ranges
@@ -91,9 +92,9 @@ def tune(
         raise click.UsageError("--fields and --ranges exclude one another: a range names its field")
     settings = load_settings(config_file, overrides)
     recording = load_recording(data, coin)
-    instrument = known_instrument(coin, instrument_file)
+    instrument = known_instrument(coin, instrument_file or facts_beside(data))
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    base = settings.engine_config(max_position=cap)
+    base = configured(settings, instrument, max_position=cap)
     named = DEFAULT_FIELDS if fields is None else [name.strip() for name in fields.split(",")]
     ranges = default_ranges(base, named) if ranges_file is None else load_ranges(ranges_file)
     folder = Path(out) if out else Path("out") / f"tune-{coin.replace(':', '-')}"
@@ -111,6 +112,7 @@ def tune(
             cycle_ns=settings.run.cycle_ns,
             latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
             threads=threads,
+            references=references_beside(data, base.calibration),
             out=folder,
             progress=advance,
         )

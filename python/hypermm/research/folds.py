@@ -13,7 +13,9 @@ from hypermm.recording.schema import COLUMNS, STREAMS, Recording
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["OBJECTIVES", "Objective", "cut", "folds_of", "joined"]
+    from numpy.typing import ArrayLike
+
+__all__ = ["OBJECTIVES", "Objective", "cut", "folds_of", "heard_in", "joined"]
 
 
 class Objective(NamedTuple):
@@ -84,6 +86,18 @@ def folds_of(recording: Recording, folds: int) -> list[Recording]:
             )
         parts.append(cut(recording, start, end))
     return parts
+
+
+def heard_in(
+    fold: Recording, references: Mapping[str, tuple[ArrayLike, ArrayLike]] | None
+) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+    """Prices of other markets within the span of a fold."""
+    heard: dict[str, tuple[ArrayLike, ArrayLike]] = {}
+    for name, (times, prices) in (references or {}).items():
+        times_ns, values = np.asarray(times, np.int64), np.asarray(prices, np.float64)
+        inside = (times_ns >= fold.start_ns) & (times_ns <= fold.end_ns)
+        heard[name] = (times_ns[inside], values[inside])
+    return heard
 
 
 def cut(recording: Recording, start_ns: int, end_ns: int) -> Recording:

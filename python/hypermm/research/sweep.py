@@ -98,7 +98,7 @@ def sweep(
     seed: int = 0,
     cycle_ns: int = 250_000_000,
     latency: int | tuple[int, int] = (30_000_000, 30_000_000),
-    references: dict[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    references: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     out: str | PathLike[str] | None = None,
     chunk: int = _CHUNK,
     threads: int | None = None,
@@ -146,7 +146,7 @@ def sweep(
     if out is not None:
         plan = _plan(loaded, instrument, points, chosen, settings, chunk)
         store = SweepStore(Path(out), plan | {"references": references_hash(references)}, len(chunks))
-    settings["references"] = references
+    settings["references"] = dict(references or {})
     todo = store.missing() if store else list(range(len(chunks)))
     tables: list[arrow.Table | None] = [None] * len(chunks)
     if executor is None:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypermm._core import EngineConfig, Instrument, run_sweep
 from hypermm.exceptions import InvalidConfigError, InvalidInputError, MissingDependencyError
 from hypermm.recording.whole_file import whole_file
-from hypermm.research.folds import OBJECTIVES, Objective, folds_of, joined
+from hypermm.research.folds import OBJECTIVES, Objective, folds_of, heard_in, joined
 from hypermm.research.ranges import FieldRange, default_ranges
 
 try:
     import optuna
     from optuna.trial import TrialState
 
-    from hypermm.research.sweep_store import configs_hash, read_plan, recording_hash, refuse_other
+    from hypermm.research.sweep_store import configs_hash, read_plan, recording_hash, references_hash, refuse_other
 except ModuleNotFoundError as error:
     raise MissingDependencyError(
         field=error.name or "optuna",
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
+    from numpy.typing import ArrayLike
+
     from hypermm.recording import Recording
+
+    References = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 __all__ = ["DEFAULT_FIELDS", "TriedPoint", "TuneResult", "WalkStep", "tune"]
 
@@ -151,12 +155,21 @@ class _Judge:
         fill_model: Any,
         threads: int | None,
         settings: Mapping[str, Any],
+        references: References | None,
     ) -> None:
         self._instrument, self._objectives, self._fill_model = instrument, objectives, fill_model
-        self._threads, self._settings = threads, settings
+        self._threads, self._settings, self._references = threads, settings, references
 
     def play(self, fold: Recording, configs: Sequence[EngineConfig]) -> list[dict[str, Any]]:
-        return run_sweep(fold, self._instrument, configs, [self._fill_model], threads=self._threads, **self._settings)
+        return run_sweep(
+            fold,
+            self._instrument,
+            configs,
+            [self._fill_model],
+            threads=self._threads,
+            references=heard_in(fold, self._references),
+            **self._settings,
+        )
 
     @property
     def objectives(self) -> int:
@@ -179,6 +192,7 @@ def tune(
     seed: int = 0,
     cycle_ns: int = 250_000_000,
     latency: int | tuple[int, int] = (30_000_000, 30_000_000),
+    references: References | None = None,
     threads: int | None = None,
     out: str | PathLike[str] | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -199,6 +213,8 @@ def tune(
         seed: Seed of the sampler and of every draw of the runs.
         cycle_ns: Least time between quotes, ns.
         latency: Our messages' latency, ns.
+        references: Prices of other markets by name, as `hypermm.backtest` takes them; a fold hears
+            those of its own span.
         threads: Threads to play on; all cores without it.
         out: Folder that keeps the trials in `trials.json`: a search that was killed goes on after its last whole batch,
             and one that was finished goes on to more trials.
@@ -216,7 +232,7 @@ def tune(
     moved = dict(ranges) if ranges else default_ranges(base, DEFAULT_FIELDS)
     parts = folds_of(recording, folds)
     settings = {"seed": seed, "cycle_ns": cycle_ns, "latency": latency}
-    judge = _Judge(instrument, chosen, fill_model, threads, settings)
+    judge = _Judge(instrument, chosen, fill_model, threads, settings, references)
     plan = {
         "recording": recording_hash(recording),
         "instrument": repr(instrument),
@@ -226,6 +242,7 @@ def tune(
         "folds": folds,
         "fill_model": fill_model,
         **settings,
+        "references": references_hash(references),
     }
     kept = _Kept(plan, None if out is None else Path(out))
     distributions = {name: place.distribution() for name, place in moved.items()}
