@@ -324,6 +324,24 @@ def test_connected_but_silent_books_are_told_then_given_up() -> None:
     assert [(t.channel, t.is_late) for t in turned[:1]] == [("l2Book", True)]
 
 
+def test_while_nothing_is_read_nobody_is_silent_and_the_patience_left_goes_on_afterwards() -> None:
+    """Killed by: silence counted while reading is held up, or all at once when it goes on, or never again."""
+    rig = ready_rig()
+    rig.session.held_up(rig.now)
+    for _ in range(90):
+        rig.venue.pass_time(1_000)
+        rig.session.advance(rig.now)
+        assert rig.session.wake_at_ns() is None
+    rig.session.resumed(rig.now)
+    rig.session.advance(rig.now)
+    assert rig.session.close_reason is None
+    assert not rig.session.take_outgoing(rig.now)
+    assert not rig.session.notices
+    rig.venue.pass_time(25_000)
+    rig.session.advance(rig.now)
+    assert "silent" in (rig.session.close_reason or "")
+
+
 def test_a_repeated_acknowledgement_makes_no_stream_young() -> None:
     rig = ready_rig()
     subscription = {"type": "l2Book", "coin": COIN}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from fake_exchange import FakeExchange
@@ -19,7 +20,7 @@ from hypermm.exchange.hyperliquid import session as session_module
 from hypermm.exchange.hyperliquid.clock import WallClock
 from hypermm.exchange.hyperliquid.endpoint import Endpoint, endpoint
 from hypermm.exchange.hyperliquid.http import HttpClient, load_universe
-from hypermm.exchange.hyperliquid.notices import Disconnected, Ready, RequestFailed
+from hypermm.exchange.hyperliquid.notices import ActionLost, Disconnected, Ready, RequestFailed
 from hypermm.exchange.hyperliquid.session import Phase, Session
 from hypermm.exchange.hyperliquid.websocket import Received, Websocket
 
@@ -69,6 +70,134 @@ def test_a_slow_consumer_stops_the_reading_and_loses_nothing() -> None:
         assert all(a.time_ns <= b.time_ns for a, b in itertools.pairwise(items))
 
     with_venue(act, tick_s=0.001)
+
+
+async def stalled(websocket: Websocket) -> None:
+    """Until reading waits for a consumer that takes nothing."""
+    while not websocket.counts.stalls:
+        await asyncio.sleep(0.005)
+
+
+def test_what_the_session_has_applied_reaches_the_consumer_although_the_connection_ends() -> None:
+    """Killed by: a frame applied and then awaited into the queue, which is gone when the other task ends first."""
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http, capacity=4)
+        applied: list[bytes] = []
+        receive = websocket.session.receive
+
+        def remember(now_ns: int, frame: bytes | str) -> Any:
+            applied.append(frame if isinstance(frame, bytes) else frame.encode())
+            return receive(now_ns, frame)
+
+        websocket.session.receive = remember  # type: ignore[method-assign]
+        running = asyncio.create_task(websocket.run())
+        await stalled(websocket)
+        websocket.stop()
+        await running
+        items = [item async for item in websocket.received()]
+        assert [item.frame for item in items if item.frame is not None] == applied
+        assert len(applied) == 4
+        assert isinstance(items[-1].notices[-1], Disconnected)
+
+    with_venue(act, tick_s=0.001)
+
+
+def test_while_reading_is_held_up_actions_are_sent_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: a writer that waits for the consumer to take a notice before it goes on."""
+    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.1 * S))
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http, capacity=4)
+        lost: list[int] = []
+        websocket.listeners.append(
+            lambda _, notice: lost.append(notice.request_id) if isinstance(notice, ActionLost) else None
+        )
+        running = asyncio.create_task(websocket.run())
+        await stalled(websocket)
+        sent = []
+        for _ in range(2):
+            sent.append(websocket.send_action(msgspec.Raw(b'{"action":{"type":"noop"}}')))
+            while lost != sent:
+                await asyncio.sleep(0.01)
+        assert len(venue.actions) == 2
+        websocket.stop()
+        await running
+        told = [notice async for item in websocket.received() for notice in item.notices]
+        assert [notice.request_id for notice in told if isinstance(notice, ActionLost)] == sent
+
+    with_venue(act, tick_s=0.001)
+
+
+def test_a_venue_that_is_not_read_is_not_taken_for_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: pings, silent books and late streams counted while reading waits for the consumer."""
+    for name, span_s in (("PING_AFTER_NS", 0.05), ("PONG_WITHIN_NS", 0.05), ("BOOKS_SILENT_NS", 0.2)):
+        monkeypatch.setattr(session_module, name, round(span_s * S))
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        websocket = await made(venue, http, capacity=20)
+        running = asyncio.create_task(websocket.run())
+        told: list[Any] = []
+        await stalled(websocket)
+        await asyncio.sleep(0.5)
+        end = asyncio.get_running_loop().time() + 0.15
+        async for item in websocket.received():
+            told += item.notices
+            if asyncio.get_running_loop().time() > end:
+                websocket.stop()
+        await running
+        assert [notice.reason for notice in told if isinstance(notice, Disconnected)] == ["stopped"]
+        assert websocket.counts.stalled_s > 0.4
+
+    with_venue(act, tick_s=0.001)
+
+
+@pytest.mark.parametrize("how", ["dropped", "doubted"])
+def test_an_answer_asked_for_before_a_disconnection_does_not_answer_the_next_reading(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Killed by: an HTTP answer taken for the same question of a later reconciliation."""
+    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.1 * S))
+    monkeypatch.setattr(session_module, "FIRST_BACKOFF_S", 0.01)
+
+    class Slow:
+        """Answers when it is let, as a request that hangs."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.let = asyncio.Event()
+
+        async def info_bytes(self, kind: str, **_: Any) -> bytes:
+            self.asked += 1
+            await self.let.wait()
+            return b"[]"
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        venue.silent_posts = True
+        slow = Slow()
+        websocket = await made(venue, http, ACCOUNT, http=slow)
+        session = websocket.session
+        answered: list[Any] = []
+        monkeypatch.setattr(session, "answer_over_http", lambda *row: answered.append(row) or [])
+        running = asyncio.create_task(websocket.run())
+
+        async def consume() -> None:
+            async for _ in websocket.received():
+                pass
+
+        consuming = asyncio.create_task(consume())
+        while not slow.asked:
+            await asyncio.sleep(0.01)
+        venue.drop() if how == "dropped" else session.reconcile(http.clock())
+        while session.reconciliations < 2:
+            await asyncio.sleep(0.01)
+        slow.let.set()
+        await asyncio.sleep(0.02)
+        assert not answered
+        websocket.stop()
+        await asyncio.gather(running, consuming)
+
+    with_venue(act)
 
 
 def test_canceled_or_stopped_the_socket_is_closed_and_the_consumer_ends() -> None:

@@ -8,6 +8,7 @@ The keeper of the socket does what it is told, in a loop:
 - while `connect_at_ns` is set: wait until then, call `connecting`, open a socket, call `connected` or `disconnected`;
 - hand every frame to `receive` and apply the events it returns whole (`events.apply_frame`); call `advance` at
   `wake_at_ns`; read `notices` after either;
+- call `held_up` when it stops reading because its consumer is slow, and `resumed` when it goes on;
 - call `reconcile` when an engine refuses events of the account: what it refused is not told again;
 - send what `take_outgoing` gives; close the socket when `close_reason` is set; when it is gone, call `disconnected`.
 
@@ -148,6 +149,7 @@ class Session:
         self.close_reason: str | None = None
         self.connect_at_ns: int | None = 0
         self.connections = 0
+        self.reconciliations = 0
         self._failures = 0
         self._outgoing: deque[bytes] = deque()
         self._posts: dict[int, _Post] = {}
@@ -157,6 +159,7 @@ class Session:
         self._heard_ns = 0
         self._pinged_ns: int | None = None
         self._blocked_ns: int | None = None
+        self._held_ns: int | None = None
         self._since_ns = 0
 
     # --- the socket ---------------------------------------------------------------------------------------------
@@ -172,6 +175,7 @@ class Session:
         self.connections += 1
         self.phase = Phase.SUBSCRIBING
         self._since_ns = self._heard_ns = now_ns
+        self._held_ns = None
         for stream in self._streams.values():
             stream.reset()
             self._send(self._subscription(stream))
@@ -400,6 +404,7 @@ class Session:
         if self._account is None or self.phase not in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY):
             raise InvalidInputError(field="phase", value=self.phase.value, expected="a connected account")
         self.phase = Phase.RECONCILING
+        self.reconciliations += 1
         for number in [number for number, post in self._posts.items() if post.query is not None]:
             del self._posts[number]
         self._later.clear()
@@ -445,6 +450,8 @@ class Session:
                 self.notices.append(ActionLost(number, "no answer"))
             else:
                 self._again(now_ns, query, "no answer")
+        if self._held_ns is not None:
+            return
         for stream in self._streams.values():
             late = stream.turned(now_ns)
             if late is not None:
@@ -465,15 +472,40 @@ class Session:
         if silent_ns is not None and now_ns >= silent_ns:
             self.close_reason = "connected, but every book is silent"
 
+    def held_up(self, now_ns: int) -> None:
+        """Nothing is read from now on, by the keeper's choice: silence is no longer the venue's."""
+        if self._held_ns is None:
+            self._held_ns = now_ns
+
+    def resumed(self, now_ns: int) -> None:
+        """Reading goes on: the time since `held_up` counts neither as silence nor as a missing pong."""
+        if self._held_ns is None:
+            return
+        held_ns = now_ns - self._held_ns
+        self._held_ns = None
+        self._heard_ns += held_ns
+        if self._pinged_ns is not None:
+            self._pinged_ns += held_ns
+        if self.phase is Phase.SUBSCRIBING:
+            self._since_ns += held_ns
+        for stream in self._streams.values():
+            if stream.acknowledged:
+                stream.last_ns += held_ns
+
     def wake_at_ns(self) -> int | None:
-        """When `advance` has something to do next; None while there is no connection."""
+        """When `advance` has something to do next; None while there is no connection, or nothing to do."""
         if self.phase in (Phase.DISCONNECTED, Phase.CONNECTING):
             return None
         times = [at_ns for at_ns, _ in self._later]
         times += [post.answer_by_ns for post in self._posts.values()]
+        if self._blocked_ns is not None:
+            times.append(self._blocked_ns)
+        if self._held_ns is not None:
+            return min(times, default=None)
         times += [at for stream in self._streams.values() if (at := stream.late_at_ns()) and not stream.is_late]
         silent_ns = self._feeds.silent_at_ns(BOOKS_SILENT_NS)
-        times += [at for at in (silent_ns, self._blocked_ns) if at is not None]
+        if silent_ns is not None:
+            times.append(silent_ns)
         if self._pinged_ns is None:
             times.append(self._heard_ns + PING_AFTER_NS)
         else:

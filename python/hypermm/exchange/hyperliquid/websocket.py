@@ -1,7 +1,9 @@
 """Keeps a `Session`'s websocket: sockets and the clock are here, everything that is decided is decided there.
 
-One task reads, one writes and lets time pass; what the session says goes into a bounded queue, in order. A consumer
-that is too slow fills it: then reading stops, the venue's bytes wait in the sockets, and nothing is dropped.
+One task reads, one writes and lets time pass; what the session says goes into a queue, in order and at once. A consumer
+that is too slow fills it: then no further frame is read, the venue's bytes wait in the sockets, and nothing is dropped.
+Writing goes on meanwhile, so that cancels are sent and actions without an answer are given up; the few notices of that
+go beyond the queue's capacity.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from hypermm.exceptions import VenueError, WireError
+from hypermm.exceptions import InvalidInputError, VenueError, WireError
 from hypermm.exchange.hyperliquid.notices import Disconnected, FrameRefused, Notice, RequestFailed
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S
 from hypermm.exchange.hyperliquid.session import Phase
@@ -68,7 +70,7 @@ class Counts(Struct):
         disconnections: Sockets that were lost, or did not open.
         stalls: Times that reading waited for a consumer.
         stalled_s: How long it waited, s.
-        most_queued: Most items that ever waited.
+        most_queued: Most items that ever waited once a frame was read.
     """
 
     frames: int = 0
@@ -91,7 +93,10 @@ class Websocket:
         venue: Where the websocket is.
         clock: ns since 1970, later at every call.
         http: Second way for the session's own queries, when the venue does not answer them here.
-        capacity: Items that may wait for a consumer.
+        capacity: Items that may wait for a consumer before reading stops, 1 or more.
+
+    Raises:
+        InvalidInputError: `capacity` is below 1.
     """
 
     def __init__(
@@ -103,14 +108,18 @@ class Websocket:
         http: HttpClient | None = None,
         capacity: int = 4096,
     ) -> None:
+        if capacity < 1:
+            raise InvalidInputError(field="capacity", value=capacity, expected="1 or more")
         self.session = session
         self.counts = Counts()
         self.listeners: list[Callable[[int, Notice], None]] = []
         self._url = venue.websocket_url
         self._clock = clock
         self._http = http
-        self._queue: asyncio.Queue[Received | None] = asyncio.Queue(capacity)
-        self._order = asyncio.Lock()
+        self._capacity = capacity
+        # Without a bound of its own: what the session has applied must never wait, or a cancellation would lose it.
+        self._queue: asyncio.Queue[Received | None] = asyncio.Queue()
+        self._room = asyncio.Event()
         self._poke = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = False
@@ -122,6 +131,8 @@ class Websocket:
         """Everything in order, until `run` ends."""
         while not (self._ended and self._queue.empty()):
             item = await self._queue.get()
+            if self._queue.qsize() < self._capacity:
+                self._room.set()
             if item is not None:
                 yield item
 
@@ -174,8 +185,7 @@ class Websocket:
             if self._detour is not None:
                 self._detour.cancel()
             # Wakes a consumer that waits; one that does not sees the flag when the queue is empty.
-            if not self._queue.full():
-                self._queue.put_nowait(None)
+            self._queue.put_nowait(None)
 
     async def _wait_for_turn(self) -> None:
         at_ns = self.session.connect_at_ns
@@ -209,14 +219,10 @@ class Websocket:
         finally:
             self.counts.disconnections += 1
             now_ns = self._clock()
+            if self._detour is not None:
+                self._detour.cancel()
             self.session.disconnected(now_ns, reason)
-            last: Received | None = Received(now_ns, None, (), self._take_notices(now_ns))
-            # At once where there is room: a cancellation goes no further than here.
-            if last is not None and not self._queue.full():
-                self._queue.put_nowait(last)
-                last = None
-        if last is not None:
-            await self._enqueue(last)
+            self._put(None, (), now_ns)
 
     async def _converse(self, socket: ClientConnection) -> str:
         """Reads and writes until one of the two ends; returns why."""
@@ -235,11 +241,13 @@ class Websocket:
         receive, clock, counts = self.session.receive, self._clock, self.counts
         try:
             while True:
+                if self._queue.qsize() >= self._capacity:
+                    await self._wait_for_room()
                 frame = await socket.recv(decode=False)
                 counts.frames += 1
                 now_ns = clock()
-                events = receive(now_ns, frame)
-                await self._put(frame, events, now_ns)
+                self._put(frame, receive(now_ns, frame), now_ns)
+                counts.most_queued = max(counts.most_queued, self._queue.qsize())
                 if self.session.has_outgoing:
                     self._poke.set()
         except ConnectionClosed as closed:
@@ -256,7 +264,8 @@ class Websocket:
                     async with asyncio.timeout(SEND_WITHIN_S):
                         await socket.send(frame, text=True)
                 if session.notices:
-                    await self._put(None, [], now_ns)
+                    # Frames may have been read while these were sent.
+                    self._put(None, (), self._clock())
                 if session.close_reason is not None:
                     return session.close_reason
                 wake_ns = session.wake_at_ns()
@@ -274,20 +283,24 @@ class Websocket:
 
     # --- to the consumer ----------------------------------------------------------------------------------------
 
-    async def _put(self, frame: bytes | None, events: Sequence[EngineEvent], now_ns: int) -> None:
-        item = Received(now_ns, frame, events, self._take_notices(now_ns) if self.session.notices else ())
-        if self._queue.full() or self._order.locked():
-            await self._enqueue(item)
-        else:
-            self._queue.put_nowait(item)
-        self.counts.most_queued = max(self.counts.most_queued, self._queue.qsize())
+    def _put(self, frame: bytes | None, events: Sequence[EngineEvent], now_ns: int) -> None:
+        notices = self._take_notices(now_ns) if self.session.notices else ()
+        self._queue.put_nowait(Received(now_ns, frame, events, notices))
 
-    async def _enqueue(self, item: Received) -> None:
-        """Waits for room; those who wait go in the order they came."""
-        self.counts.stalls += self._queue.full()
-        async with self._order:
-            await self._queue.put(item)
-        self.counts.stalled_s += (self._clock() - item.time_ns) / NS_PER_S
+    async def _wait_for_room(self) -> None:
+        """Until the consumer has taken something; the venue's silence is not counted meanwhile."""
+        counts, begin_ns = self.counts, self._clock()
+        counts.stalls += 1
+        self.session.held_up(begin_ns)
+        try:
+            while self._queue.qsize() >= self._capacity:
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            now_ns = self._clock()
+            self.session.resumed(now_ns)
+            counts.stalled_s += (now_ns - begin_ns) / NS_PER_S
+            self._poke.set()
 
     def _take_notices(self, now_ns: int) -> tuple[Notice, ...]:
         notices = tuple(self.session.notices)
@@ -316,11 +329,16 @@ class Websocket:
 
     async def _ask_over_http(self, http: HttpClient) -> None:
         """The session's queries that the websocket did not answer; those that fail here too stay open there."""
-        for query in self.session.open_queries:
+        session = self.session
+        reconciliations = session.reconciliations
+        for query in session.open_queries:
             try:
                 body = await http.info_bytes(query.kind, **dict(query.fields))
+                if session.reconciliations != reconciliations:
+                    # Asked again since: this answer may be older than what the question is about.
+                    break
                 now_ns = self._clock()
-                await self._put(None, self.session.answer_over_http(now_ns, query, body), now_ns)
+                self._put(None, session.answer_over_http(now_ns, query, body), now_ns)
             except (VenueError, WireError) as error:
                 _log.warning("query over HTTP: %s", error)
         self._poke.set()
