@@ -233,7 +233,8 @@ class FeatureVerdict(_Part, frozen=True, kw_only=True):
         incremental_t: Clark–West t of that.
         move_bps: 95th percentile of |α·f|, bps.
         cost_needed_bps: What the cost test asks of it, bps.
-        replay_edge_bps: Held-out replay edge per fill with it less without, bps; None where no replay was made.
+        replay_edge_bps: Held-out replay edge per fill with it less without, bps; None where none was made or its fills
+            were too few to tell.
         replay_edge_error: Bootstrap standard error.
         folds: Fold by fold.
     """

@@ -26,6 +26,9 @@ __all__ = ["EDGE_COLUMN", "FusedFeatures", "edge_difference", "fused_features", 
 EDGE_COLUMN = 3
 _BLOCK_NS = 60_000_000_000
 _DRAWS = 400
+# With fewer the bootstrap has next to nothing to draw from: of fills in one block it says that they have no error.
+_LEAST_FILLS = 30
+_LEAST_BLOCKS = 10
 _CAP_USD = 10_000.0
 
 
@@ -131,14 +134,14 @@ def edge_difference(
 ) -> tuple[float, float] | None:
     """Mean edge per fill at 10 s of one run less that of another, bps, and its error by blocks of 60 s drawn together.
 
-    None where either has no fill that is old enough.
+    None, not measured, where either has fewer than 30 fills that are old enough, or has them in fewer than 10 blocks.
     """
     runs = []
     for fills in (with_it, without):
         edge = np.asarray(fills["edge_bps"])[:, EDGE_COLUMN]
         known = np.isfinite(edge)
         runs.append((np.asarray(fills["time_ns"])[known] // _BLOCK_NS, edge[known]))
-    if not all(len(edge) for _, edge in runs):
+    if any(len(edge) < _LEAST_FILLS or len(np.unique(block)) < _LEAST_BLOCKS for block, edge in runs):
         return None
     blocks = np.unique(np.concatenate([block for block, _ in runs]))
     sums = [
