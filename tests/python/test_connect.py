@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -14,7 +15,10 @@ from fake_exchange import ZEROS, FakeExchange
 from hypermm._core import Action, Signer, recover_signer
 from hypermm.cli.root import run
 from hypermm.exceptions import InvalidInputError
+from hypermm.exchange.hyperliquid import http as http_module
+from hypermm.exchange.hyperliquid import startup as startup_module
 from hypermm.exchange.hyperliquid.endpoint import MAINNET, endpoint
+from hypermm.exchange.hyperliquid.http import HttpClient
 
 KEY = "5d" * 32
 ACCOUNT = "0x" + "ab" * 20
@@ -128,6 +132,56 @@ def test_a_signature_for_the_wrong_network_is_told_as_that(stranger: Stranger) -
     code, told = stranger.connect("--set", "exchange.network=mainnet")
     assert code == 2
     assert "wrong network: signed for mainnet, the venue recovers another address (User or API Wallet 0x" in told
+
+
+def test_a_vault_is_traded_for_when_the_venue_takes_a_signature_for_it(stranger: Stranger) -> None:
+    """Killed by: an agent that must be the vault's own; any address in a refusal taken for a recovered signer."""
+    vault = "0x" + "ef" * 20
+    stranger.roles[vault] = {"role": "vault"}
+    stranger.venue.answers["clearinghouseState"] = lambda payload: stranger.state(payload | {"user": ACCOUNT})
+    as_vault = ("--check", "--set", f"exchange.vault_address={vault}")
+    stranger.venue.answers["noop"] = {"status": "ok", "response": {"type": "default"}}
+    code, told = stranger.connect(*as_vault)
+    assert code == 0
+    assert stranger.venue.actions[-1]["vaultAddress"] == vault
+    assert "the venue takes our signature" in told
+    stranger.venue.answers["noop"] = {"status": "err", "response": f"Vault not registered: {vault}"}
+    code, told = stranger.connect(*as_vault)
+    assert code == 2
+    assert "wrong network" not in told
+    assert "the vault or sub-account address is not the signer's" in told
+    stranger.config.write_text(stranger.config.read_text().replace(ACCOUNT, vault))
+    code, told = stranger.connect("--check")
+    assert code == 2
+    assert "set vault_address" in told
+
+
+def test_the_clock_is_that_of_the_attempt_that_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed by: the clock measured over the attempts before, and the pauses between them."""
+    now_ns = [1_700_000_000_000_000_000]
+    answers = [(502, b""), (200, json.dumps({"specialStatuses": None, "time": 1_700_000_060_000}).encode())]
+    http = HttpClient(endpoint("http://127.0.0.1:9"), lambda: now_ns[0], lambda: 0.5)
+
+    async def post(_path: str, _body: bytes) -> tuple[int, bytes]:
+        now_ns[0] += 30_000_000_000 if len(answers) == 2 else 0
+        return answers.pop(0)
+
+    async def pause(_wait_s: float) -> None:
+        now_ns[0] += 30_000_000_000
+
+    monkeypatch.setattr(http, "_post", post)
+    monkeypatch.setattr(http_module.asyncio, "sleep", pause)
+    finding = asyncio.run(startup_module._clock(http))
+    assert (finding.level, finding.text.split(" s ")[0]) == ("info", "this machine is 0.0")
+
+
+def test_a_signature_without_an_answer_is_a_warning(stranger: Stranger) -> None:
+    """Killed by: an answer lost that ends the examination."""
+    stranger.venue.statuses = {"noop": [502]}
+    code, told = stranger.connect("--check", "--json")
+    assert code == 0
+    levels = {finding["name"]: finding["level"] for finding in json.loads(told)["findings"]}
+    assert levels["signature"] == "warning"
 
 
 def test_an_empty_master_and_an_agent_as_account_are_told_the_master(stranger: Stranger) -> None:

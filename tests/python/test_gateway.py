@@ -22,12 +22,14 @@ from hypermm.exceptions import AnswerLostError, InvalidInputError
 from hypermm.exchange.hyperliquid import gateway as gateway_module
 from hypermm.exchange.hyperliquid import http as http_module
 from hypermm.exchange.hyperliquid import session as session_module
+from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.clock import WallClock
 from hypermm.exchange.hyperliquid.encode import ClientIds
 from hypermm.exchange.hyperliquid.endpoint import endpoint
 from hypermm.exchange.hyperliquid.gateway import Gateway
 from hypermm.exchange.hyperliquid.http import HttpClient, load_universe
 from hypermm.exchange.hyperliquid.notices import Ready
+from hypermm.exchange.hyperliquid.rate_limit import AddressBudget
 from hypermm.exchange.hyperliquid.session import Session
 from hypermm.exchange.hyperliquid.websocket import Websocket
 from hypermm.exchange.orders import CancelOrder, NewOrder, OutcomeKind, Refusal, ReplaceOrder, TimeInForce
@@ -178,6 +180,88 @@ def test_an_order_whose_answer_is_lost_is_looked_up_and_not_sent_again(venue: Fa
     assert [outcome.kind for outcome in placed] == [OutcomeKind.RESTING] * 2
     assert [outcome.venue_id for outcome in placed] == [venue.known_orders[name]["order"]["oid"] for name in names]
     assert venue.asked["http orderStatus"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("status", "remaining", "kind", "filled", "refusal"),
+    [
+        ("open", "0.7", OutcomeKind.RESTING, 0.3, None),
+        ("canceled", "0.7", OutcomeKind.FILLED, 0.3, None),
+        ("canceled", "1.0", OutcomeKind.ACCEPTED, 0.0, None),
+        ("filled", "0.0", OutcomeKind.FILLED, 1.0, None),
+        ("badAloPxRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.WOULD_CROSS),
+        ("perpMarginRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.MARGIN),
+        ("tickRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.BAD_PRICE),
+        ("minTradeNtlRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.MIN_NOTIONAL),
+        ("reduceOnlyRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.REDUCE_ONLY),
+        ("iocCancelRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.NO_LIQUIDITY),
+        ("perpMaxPositionRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.POSITION_LIMIT),
+        ("somethingNewRejected", "1.0", OutcomeKind.REFUSED, 0.0, Refusal.OTHER),
+    ],
+)
+def test_a_looked_up_order_tells_what_it_traded_and_why_it_was_refused(
+    status: str, remaining: str, kind: OutcomeKind, filled: float, refusal: Refusal | None
+) -> None:
+    """Killed by: the fill of a killed or resting order dropped; every rejection OTHER."""
+    row = {
+        "coin": "ETH", "side": "B", "limitPx": "2900", "sz": remaining, "origSz": "1.0", "oid": 7, "timestamp": 1,
+    }  # fmt: skip
+    told = {"status": "order", "order": {"order": row, "status": status, "statusTimestamp": 2}}
+    outcome = gateway_module._outcome_of(read_info("orderStatus", json.dumps(told)).order)
+    assert (outcome.kind, outcome.filled_size, outcome.refusal, outcome.venue_id) == (kind, filled, refusal, 7)
+
+
+def test_without_anybody_to_tell_it_an_answer_is_lost_after_all(
+    venue: FakeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by: an action that waits for ever for a session that nobody drives."""
+    monkeypatch.setattr(gateway_module, "LOST_AFTER_S", 0.1)
+
+    async def act(made: Rig) -> Any:
+        assert made.websocket is not None
+        made.websocket.listeners.clear()
+        async with asyncio.timeout(2.0):
+            return await made.gateway.place([order(2900.0)])
+
+    assert run(venue, tmp_path, act)[0].kind is OutcomeKind.RESTING
+    assert len(sent(venue, "order")) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_cancels_do_not_wait_for_questions(
+    venue: FakeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by: a listing kept to what ordinary questions may use; a cancel that waits for a count of requests."""
+    monkeypatch.setattr(gateway_module, "RECOUNT_WITHIN_S", 0.05)
+    row = {"coin": "ETH", "side": "B", "limitPx": "1.0", "sz": "1.0", "oid": 50, "timestamp": 1}
+    venue.answers["openOrders"] = lambda payload: [] if payload.get("dex") else [row]
+
+    async def act(made: Rig) -> None:
+        gateway, weight = made.gateway, made.http.weight
+        while weight.try_spend(made.http.clock(), 1):
+            pass
+        weight.refused(made.http.clock())
+        async with asyncio.timeout(1.0):
+            assert [outcome.kind for outcome in await gateway.cancel_all()] == [OutcomeKind.ACCEPTED]
+        gateway.budget = AddressBudget(30_000, 10_000, pause_ns=100_000_000)
+        gateway.budget.accepted(made.http.clock(), 1)
+        monkeypatch.setattr(made.http, "info", lambda *_, **__: asyncio.sleep(60.0))
+        async with asyncio.timeout(1.0):
+            assert (await gateway.cancel([CancelOrder("ETH", 5)]))[0].kind is OutcomeKind.ACCEPTED
+
+    run(venue, tmp_path, act)
+    assert [row["action"]["cancels"][0]["o"] for row in sent(venue, "cancel")] == [50, 5]
+
+
+def test_a_batch_that_came_too_late_is_booked_five_times_each_item(venue: FakeExchange, tmp_path: Path) -> None:
+    async def act(made: Rig) -> None:
+        venue.answers["order"] = {"status": "err", "response": "Action already expired"}
+        before = made.gateway.budget.used
+        placed = await made.gateway.place([order(2900.0), order(2800.0), order(2700.0)])
+        assert [outcome.refusal for outcome in placed] == [Refusal.EXPIRED] * 3
+        assert made.gateway.budget.used == before + 15
+
+    run(venue, tmp_path, act, websocket=False)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -113,6 +113,23 @@ _REFUSALS: tuple[tuple[str, Refusal, str], ...] = (
     ("Unable to recover signer", Refusal.SIGNER, _SIGNER_HINT),
     ("Vault not registered", Refusal.SIGNER, "the vault or sub-account address is not the signer's"),
     ("Must deposit before performing actions", Refusal.UNFUNDED, _DEPOSIT_HINT),
+    # The same as the status of an order that is looked up.
+    ("badAloPxRejected", Refusal.WOULD_CROSS, ""),
+    ("tickRejected", Refusal.BAD_PRICE, ""),
+    ("badTriggerPxRejected", Refusal.BAD_PRICE, ""),
+    ("oracleRejected", Refusal.BAD_PRICE, ""),
+    ("minTradeNtlRejected", Refusal.MIN_NOTIONAL, ""),
+    ("perpMarginRejected", Refusal.MARGIN, ""),
+    ("insufficientSpotBalanceRejected", Refusal.MARGIN, ""),
+    ("reduceOnlyRejected", Refusal.REDUCE_ONLY, ""),
+    ("perpMaxPositionRejected", Refusal.POSITION_LIMIT, ""),
+    ("positionIncreaseAtOpenInterestCapRejected", Refusal.OPEN_INTEREST, ""),
+    ("positionFlipAtOpenInterestCapRejected", Refusal.OPEN_INTEREST, ""),
+    ("tooAggressiveAtOpenInterestCapRejected", Refusal.OPEN_INTEREST, ""),
+    ("openInterestIncreaseRejected", Refusal.OPEN_INTEREST, ""),
+    ("iocCancelRejected", Refusal.NO_LIQUIDITY, ""),
+    ("marketOrderNoLiquidityRejected", Refusal.NO_LIQUIDITY, ""),
+    ("tooManyOpenOrdersRejected", Refusal.TOO_MANY_ORDERS, ""),
 )
 
 

@@ -7,6 +7,7 @@ again. A cancel is harmless twice, so it is sent again, by the other way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +22,7 @@ from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order
 from hypermm.exchange.hyperliquid.notices import AccountLimits, ActionAnswered, ActionLost, Disconnected, Notice
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S, AddressBudget, exchange_weight
+from hypermm.exchange.hyperliquid.session import ANSWER_WITHIN_NS
 from hypermm.exchange.orders import CancelOrder, NewOrder, OrderOutcome, OutcomeKind, Refusal, ReplaceOrder
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ EXPIRES_AFTER_S = 10.0
 LOOK_AGAIN_S = 0.5
 GIVE_UP_AFTER_S = 20.0
 RECOUNT_NS = 10 * NS_PER_S
+RECOUNT_WITHIN_S = 0.5
+LOST_AFTER_S = ANSWER_WITHIN_NS / NS_PER_S + 2.0
 _CUMULATIVE = re.compile(r"Too many cumulative requests sent \((\d+) > (\d+)\)")
+_MOST_SIZE_DECIMALS = 8
 _LOST_HINT = "the account's events will tell"
 
 Batch: TypeAlias = tuple[encode.Action, list[int]]
@@ -96,6 +101,11 @@ class Gateway:
         if websocket is not None:
             websocket.listeners.append(self._on_notice)
 
+    @property
+    def vault_address(self) -> str | None:
+        """The vault or sub-account that signed actions name; None when the signer's own account trades."""
+        return self._vault
+
     # --- OrderGateway -------------------------------------------------------------------------------------------
 
     async def place(self, orders: Sequence[NewOrder]) -> list[OrderOutcome]:
@@ -143,7 +153,7 @@ class Gateway:
         """
         cancels: list[CancelOrder] = []
         for dex in sorted({asset.dex for asset in self._assets.values()}):
-            rows = await self._http.info("openOrders", user=self._account, dex=dex or None)
+            rows = await self._http.info("openOrders", urgent=True, user=self._account, dex=dex or None)
             cancels += [CancelOrder(row.coin, row.oid) for row in rows if row.coin in self._assets]
         return await self.cancel(cancels)
 
@@ -218,8 +228,10 @@ class Gateway:
         now_ns = self._clock()
         at_ns = self.budget.ready_at_ns(now_ns, items, cancels=is_cancel)
         if at_ns > now_ns:
-            # What was traded since grants more: the venue's count decides, not ours.
-            await self._recount()
+            # What was traded since grants more: the venue's count decides, not ours. No cancel waits long for it.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECOUNT_WITHIN_S if is_cancel else None):
+                    await self._recount(urgent=is_cancel)
             now_ns = self._clock()
             at_ns = self.budget.ready_at_ns(now_ns, items, cancels=is_cancel)
         if at_ns <= now_ns:
@@ -232,13 +244,13 @@ class Gateway:
         await asyncio.sleep(wait_s)
         return None
 
-    async def _recount(self) -> None:
+    async def _recount(self, *, urgent: bool) -> None:
         """Takes over the venue's count of the account's requests, at most every ten seconds."""
         if self._clock() < self._recount_at_ns:
             return
         self._recount_at_ns = self._clock() + RECOUNT_NS
         try:
-            told = await self._http.info("userRateLimit", user=self._account)
+            told = await self._http.info("userRateLimit", urgent=urgent, user=self._account)
         except (VenueError, WireError):
             return
         self.budget.refresh(told.nRequestsUsed, told.nRequestsCap)
@@ -259,7 +271,12 @@ class Gateway:
             future = asyncio.get_running_loop().create_future()
             self._waiting[number] = future
             try:
-                return read_outcomes(await future, items)
+                # The session gives an action up itself; this is for one that is no longer driven.
+                async with asyncio.timeout(LOST_AFTER_S):
+                    answer = await future
+                return read_outcomes(answer, items)
+            except TimeoutError as error:
+                raise AnswerLostError(field="post", value="no answer", expected="an answer", hint=_LOST_HINT) from error
             finally:
                 del self._waiting[number]
         except WireError as error:
@@ -323,7 +340,7 @@ class Gateway:
             if told is not None:
                 self.budget.refresh(int(told[1]), int(told[2]))
         elif whole is not None and whole.refusal is Refusal.EXPIRED:
-            self.budget.expired()
+            self.budget.expired(items)
         else:
             self.budget.accepted(self._clock(), items)
         return outcomes
@@ -361,13 +378,20 @@ class Gateway:
 
 
 def _outcome_of(row: StatusRow) -> OrderOutcome:
-    """What an order's status says of its placing."""
+    """What an order's status says of its placing; what traded is the original size less the remaining one.
+
+    The mean price is not told. Of a reduce-only order that the venue shrank before it filled, the original size says
+    too much: the account's fills and position are the truth there.
+    """
     order = own_order(row.order, row.status, row.statusTimestamp)
     if order.status is OrderStatus.REJECTED:
         told = refused(order.status_text)
         return msgspec.structs.replace(told, venue_id=order.venue_id)
-    if order.status is OrderStatus.FILLED:
-        return OrderOutcome(OutcomeKind.FILLED, venue_id=order.venue_id, filled_size=order.original_size or 0.0)
-    if order.status is OrderStatus.CANCELED:
-        return OrderOutcome(OutcomeKind.ACCEPTED, venue_id=order.venue_id, text=order.status_text)
-    return OrderOutcome(OutcomeKind.RESTING, venue_id=order.venue_id)
+    filled = max(0.0, round((order.original_size or 0.0) - order.remaining_size, _MOST_SIZE_DECIMALS))
+    kind = OutcomeKind.RESTING
+    if order.status is OrderStatus.FILLED or (order.status is OrderStatus.CANCELED and filled > 0.0):
+        kind = OutcomeKind.FILLED
+    elif order.status is OrderStatus.CANCELED:
+        kind = OutcomeKind.ACCEPTED
+    text = order.status_text if order.status is OrderStatus.CANCELED else ""
+    return OrderOutcome(kind, venue_id=order.venue_id, filled_size=filled, text=text)

@@ -72,30 +72,43 @@ class HttpClient:
 
     # --- questions ----------------------------------------------------------------------------------------------
 
-    async def info(self, kind: str, **fields: Any) -> Any:
+    async def info(self, kind: str, *, urgent: bool = False, **fields: Any) -> Any:
         """Asks, and reads the answer; asks again after a fault of the venue or of the way to it.
 
         Args:
             kind: The request's type.
+            urgent: It may use what is kept for cancels, and does not wait for a pause to end.
             fields: Its fields; those that are None are left out.
 
         Raises:
             VenueError: No answer after some attempts, or the question is refused.
             WireError: The answer cannot be read.
         """
-        value = read_info(kind, await self.info_bytes(kind, **fields))
+        answer, _ = await self._ask(kind, fields, urgent=urgent)
+        value = read_info(kind, answer)
         if isinstance(value, list):
             self.weight.charge_rows(self.clock(), kind, len(value))
         return value
 
+    async def info_at(self, kind: str, **fields: Any) -> tuple[Any, int]:
+        """The answer, and the middle of the one attempt that brought it, ns; errors as `info`."""
+        answer, asked_ns = await self._ask(kind, fields)
+        middle_ns = (asked_ns + self.clock()) // 2
+        return read_info(kind, answer), middle_ns
+
     async def info_bytes(self, kind: str, **fields: Any) -> bytes:
         """The body of the answer, unread; errors as `info`."""
+        return (await self._ask(kind, fields))[0]
+
+    async def _ask(self, kind: str, fields: dict[str, Any], *, urgent: bool = False) -> tuple[bytes, int]:
+        """The body of the answer, and when the attempt that brought it began."""
         body = msgspec.json.encode(info_request(kind, **fields))
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(FIRST_PAUSE_S * 2.0**attempt * (0.5 + 0.5 * self._jitter()))
-            await self._afford(info_weight(kind))
+            await self._afford(info_weight(kind), urgent=urgent)
+            asked_ns = self.clock()
             try:
                 status, answer = await self._post("/info", body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -104,7 +117,7 @@ class HttpClient:
             if status == _TOO_MANY:
                 self.weight.refused(self.clock())
             elif status < 300:
-                return answer
+                return answer, asked_ns
             problem = f"HTTP {status} {_text(answer)}".rstrip()
             if status < _SERVER_FAULT and status != _TOO_MANY:
                 break
@@ -117,10 +130,10 @@ class HttpClient:
             else "check base_url and the network, or try again later",
         )
 
-    async def _afford(self, weight: int) -> None:
+    async def _afford(self, weight: int, *, urgent: bool) -> None:
         """Waits until the venue's limit leaves room for a question."""
-        while not self.weight.try_spend(now_ns := self.clock(), weight):
-            at_ns = self.weight.free_at_ns(now_ns, weight)
+        while not self.weight.try_spend(now_ns := self.clock(), weight, urgent=urgent):
+            at_ns = self.weight.free_at_ns(now_ns, weight, urgent=urgent)
             await asyncio.sleep(max(0.01, ((at_ns or now_ns) - now_ns) / NS_PER_S))
 
     # --- actions ------------------------------------------------------------------------------------------------

@@ -203,9 +203,9 @@ class AddressBudget:
         self._day.append((since, items))
         self._day_sum += items
 
-    def expired(self) -> None:
-        """Books an action that came too late: five."""
-        self.used += 5
+    def expired(self, items: int = 1) -> None:
+        """Books an action of so many items that came too late: five each."""
+        self.used += 5 * items
 
     def used_last_day(self, now_ns: int) -> int:
         """Items of actions accepted in the last 24 hours, to the minute, for the engine's price of a request."""

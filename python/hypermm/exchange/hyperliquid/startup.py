@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from hypermm.exceptions import InvalidConfigError
+from hypermm.exceptions import AnswerLostError, InvalidConfigError
 from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order, position_updates
 from hypermm.exchange.hyperliquid.encode import address
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountReport", "Finding", "Margin", "examine", "refuse_errors"]
 
 CLOCK_WARNING_S = 2.0
+_MASTER_HINT = "approve an agent and use its key: this one can also withdraw; --allow-master-key takes it all the same"
 
 Level: TypeAlias = Literal["info", "warning", "error"]
 
@@ -131,7 +132,13 @@ async def examine(
     account = address(account)
     own = role if account == signer.address else await http.info("userRole", user=account)
     findings.append(_account(account, own, where))
-    findings.append(_key(signer.address, role, account, own, where, allow_master_key=allow_master_key))
+    if own.role == "vault" and gateway is not None and gateway.vault_address != account:
+        text = f"{account} is a vault, and actions are not signed for it"
+        findings.append(Finding("key", "error", text, "set vault_address"))
+    elif own.role == "vault" and role.role in ("agent", "user"):
+        findings.append(_vault_key(signer.address, role, account, allow_master_key=allow_master_key))
+    else:
+        findings.append(_key(signer.address, role, account, own, where, allow_master_key=allow_master_key))
     expiry = None
     if role.role == "agent":
         expiry = await _expiry(http, signer.address, role)
@@ -145,9 +152,7 @@ async def examine(
 
 
 async def _clock(http: HttpClient) -> Finding:
-    begin_ns = http.clock()
-    status = await http.info("exchangeStatus")
-    middle_ns = (begin_ns + http.clock()) // 2
+    status, middle_ns = await http.info_at("exchangeStatus")
     ahead_s = (middle_ns - status.time * NS_PER_MS) / NS_PER_S
     text = f"this machine is {abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} the venue"
     if abs(ahead_s) <= CLOCK_WARNING_S:
@@ -190,15 +195,23 @@ def _key(signer: str, role: UserRole, account: str, own: UserRole, network: str,
         text = f"the key {signer} is an agent of {role.data.user}, not of {account}"
         return Finding("key", "error", text, "use the key of an agent of this account, or set its account_address")
     if signer in masters:
-        hint = "approve an agent and use its key: this one can also withdraw; --allow-master-key takes it all the same"
         level: Level = "warning" if allow_master_key else "error"
-        return Finding("key", level, "the key is the account's master key", hint)
+        return Finding("key", level, "the key is the account's master key", _MASTER_HINT)
     if role.role == "missing":
         other = "testnet" if network == "mainnet" else "mainnet"
         hint = f"approve it as an agent of the account here; if it was approved on {other}, set base_url to {other}"
         return Finding("key", "error", f"nobody on {network} knows the key {signer}: it is no agent here", hint)
     text = f"the key {signer} is that of another account, not of an agent of {account}"
     return Finding("key", "error", text, "use the key of an agent that this account approved")
+
+
+def _vault_key(signer: str, role: UserRole, account: str, *, allow_master_key: bool) -> Finding:
+    """Whose a vault is the venue does not tell here, only whether it takes an action signed for it."""
+    if role.role == "user":
+        return Finding("key", "warning" if allow_master_key else "error", "the key is a master key", _MASTER_HINT)
+    master = role.data.user if role.data is not None else None
+    text = f"{signer} is an agent of {master}; whether that one leads the vault {account} the signature shows"
+    return Finding("key", "info", text)
 
 
 async def _expiry(http: HttpClient, signer: str, role: UserRole) -> AgentExpiry:
@@ -245,10 +258,13 @@ async def _money(http: HttpClient, assets: Sequence[Asset], account: str, margin
 
 
 async def _signature(gateway: Gateway, signer: Signer, network: str) -> Finding:
-    outcome = await gateway.no_operation()
+    try:
+        outcome = await gateway.no_operation()
+    except AnswerLostError as error:
+        return Finding("signature", "warning", f"no answer to a signed action: {error.value}", "try again")
     if outcome.kind is not OutcomeKind.REFUSED:
         return Finding("signature", "info", "the venue takes our signature")
-    if "0x" in outcome.text and signer.address not in outcome.text.lower():
+    if "User or API Wallet" in outcome.text and signer.address not in outcome.text.lower():
         text = f"wrong network: signed for {network}, the venue recovers another address ({outcome.text})"
         return Finding("signature", "error", text, "set network to the one the venue is of")
     return Finding("signature", "error", outcome.text, outcome.hint)
