@@ -283,6 +283,9 @@ class Calibration:
         features: `CalibratedFeature` each, every feature once, at most 32.
         covariance: Error covariance C of their observations without the drift they share, (bps/s)², shape (n, n),
             positive definite.
+        coin: What it was made on, with `size_decimals`: an engine of another instrument refuses it. None, as of numbers
+            made by hand, is not held against anything.
+        size_decimals: As `coin`; both or neither.
         cycle_s: How often features are read, s, 0.01 to 60.
         own_fill: (slope, gain) of an own fill, s = −sgn·depth/σ clipped to ±4; gain 0 silences fills; None leaves the
             config's `fill_gain`.
@@ -308,6 +311,8 @@ class Calibration:
         features: Sequence[CalibratedFeature] = (),
         covariance: npt.ArrayLike | None = None,
         *,
+        coin: str | None = None,
+        size_decimals: int | None = None,
         cycle_s: _Number = 0.5,
         own_fill: tuple[_Number, _Number] | None = None,
         volatility_ratio_exponent: _Number | None = None,
@@ -320,6 +325,14 @@ class Calibration:
         hawkes_decay_per_s: _Number = 0.5,
         hawkes_branching_ratio: _Number = 0.5,
     ) -> Calibration: ...
+    @property
+    def coin(self) -> str | None:
+        """Coin it was made on, which an engine of another refuses; None where that is not known."""
+
+    @property
+    def size_decimals(self) -> int | None:
+        """Size decimals of the instrument it was made on, or None."""
+
     @property
     def mean_reversion_per_s(self) -> float:
         """κ_μ, 1/s."""

@@ -20,11 +20,12 @@ from hypermm.config.calibration import (
     ReturnOnlyFit,
     VolatilityUse,
 )
-from hypermm.config.calibration_file import decode_calibration, encode_calibration, load_calibration
+from hypermm.config.calibration_file import check_use, decode_calibration, encode_calibration, load_calibration
 from hypermm.exceptions import InvalidConfigError
 
 DAY_NS = 86_400 * 10**9
 CREATED = 1_757_000_000 * 10**9
+DATA_END = CREATED - DAY_NS
 ETH = hypermm.Instrument("ETH", 4, 25)
 TIME = (1 - math.exp(-0.05 * 10)) / 0.05
 
@@ -52,7 +53,7 @@ def artifact(**changes):
         size_decimals=4,
         created_ns=CREATED,
         data_from_ns=CREATED - 2 * DAY_NS,
-        data_to_ns=CREATED - DAY_NS,
+        data_to_ns=DATA_END,
         data_hash="0" * 64,
         recordings=("here",),
         cycle_s=0.5,
@@ -87,9 +88,9 @@ def artifact(**changes):
 def test_what_is_written_is_what_is_read(tmp_path):
     path = tmp_path / "calibration.json"
     path.write_bytes(encode_calibration(artifact()))
-    read = load_calibration(path, now_ns=CREATED + DAY_NS, instrument=ETH)
+    read = load_calibration(path)
     assert msgspec.structs.replace(read, content_hash="") == artifact()
-    assert read.stale_share(CREATED + 7 * DAY_NS // 2) == pytest.approx(0.5)
+    assert read.stale_share(DATA_END + 7 * DAY_NS // 2) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("key", ["alpha", "gain", "stationary_variance", "data_hash"])
@@ -112,22 +113,27 @@ def test_reformatted_it_is_still_itself():
 
 @pytest.mark.parametrize(
     ("when", "wanted"),
-    [(CREATED + 8 * DAY_NS, "8.0 days old"), (CREATED - DAY_NS, "-1.0 days old"), (CREATED + 7 * DAY_NS, None)],
+    [
+        (DATA_END + 8 * DAY_NS, "8.0 days before"),
+        (CREATED + 7 * DAY_NS, "8.0 days before"),
+        (DATA_END - DAY_NS, "-1.0 days before"),
+        (DATA_END + 7 * DAY_NS, None),
+        (DATA_END, None),
+    ],
 )
-def test_it_lasts_seven_days(when, wanted):
-    text = encode_calibration(artifact())
+def test_it_lasts_seven_days_from_the_end_of_its_data(when, wanted):
+    # Kills: an age counted from when the file was written, however old the recording.
     if wanted is None:
-        decode_calibration(text, now_ns=when)
+        check_use(artifact(), ETH, when)
         return
     with pytest.raises(InvalidConfigError, match=wanted):
-        decode_calibration(text, now_ns=when)
+        check_use(artifact(), ETH, when)
 
 
 def test_another_instrument_is_refused():
-    text = encode_calibration(artifact())
     for other in (hypermm.Instrument("BTC", 4, 25), hypermm.Instrument("ETH", 3, 25)):
         with pytest.raises(InvalidConfigError, match="instrument it was made on"):
-            decode_calibration(text, instrument=other)
+            check_use(artifact(), other, CREATED)
 
 
 def test_another_version_is_named_before_its_fields_are_read():
@@ -158,6 +164,7 @@ def changed_first(**changes):
         ({"features": ()}, "features"),
         ({"horizon_s": 20.0}, "horizon_s"),
         ({"data_to_ns": CREATED - 3 * DAY_NS}, "data_to_ns"),
+        ({"created_ns": DATA_END - 1}, "created_ns"),
     ],
 )
 def test_numbers_that_contradict_each_other_are_refused(changes, field):

@@ -16,12 +16,12 @@ from hypermm.cli import root
 from hypermm.config import load_settings
 from hypermm.config.calibration import OwnFill, VolatilityUse
 from hypermm.config.calibration_file import encode_calibration
-from hypermm.config.engine_calibration import calibration_for, engine_calibration
+from hypermm.config.engine_calibration import engine_calibration, recorded_use
 from hypermm.exceptions import InvalidConfigError
 from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
 from hypermm.research.ablation import STEPS, judge, step_configs
-from test_calibration_file import ETH, artifact
+from test_calibration_file import CREATED, DATA_END, DAY_NS, ETH, artifact
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def test_every_number_of_the_file_reaches_the_engine() -> None:
             ratio_exponent=0.7, informed_volatility=0.2, tail_factor=0.3, log_score_gain=0.1, log_score_error=0.1
         )
     )
-    made = engine_calibration(file)
+    made = engine_calibration(file, ETH, CREATED)
+    assert (made.coin, made.size_decimals) == ("ETH", 4)
     assert made.mean_reversion_per_s == 0.05
     assert made.stationary_variance == 0.04
     for ours, theirs in zip(made.features, file.accepted, strict=True):
@@ -67,7 +68,7 @@ def test_every_number_of_the_file_reaches_the_engine() -> None:
 def test_fills_are_as_the_file_says(state: str, expected: tuple[float, float] | None) -> None:
     """Kills: a rejected fill that goes on by the config, one not measured that is silenced."""
     fill = OwnFill(state=state, reason="", fills=500, slope=0.2, gain=0.1)  # type: ignore[arg-type]
-    assert engine_calibration(artifact(own_fill=fill)).own_fill == expected
+    assert engine_calibration(artifact(own_fill=fill), ETH, CREATED).own_fill == expected
 
 
 def test_a_settings_file_names_it_and_another_instrument_is_refused(folder: Path) -> None:
@@ -75,10 +76,72 @@ def test_a_settings_file_names_it_and_another_instrument_is_refused(folder: Path
     path = str(folder / "calibration.json")
     (folder / "settings.toml").write_text(f"[run]\ncalibration = {json.dumps(path)}\n")
     settings = load_settings(folder / "settings.toml")
-    assert calibration_for(settings.run.calibration, ETH) is not None
-    assert calibration_for("", ETH) is None
+    assert recorded_use(settings.run.calibration, ETH, CREATED) is not None
+    assert recorded_use("", ETH, CREATED) is None
     with pytest.raises(InvalidConfigError):
-        calibration_for(path, hypermm.Instrument("BTC", 5, 40))
+        recorded_use(path, hypermm.Instrument("BTC", 5, 40), CREATED)
+
+
+def test_a_live_engine_takes_no_other_coins_and_no_old_calibration() -> None:
+    """Kills: a coin, its units or the age of the data not looked at on the way that README shows."""
+    made = engine_calibration(artifact(), ETH, CREATED)
+    for other in (hypermm.Instrument("BTC", 4, 25), hypermm.Instrument("ETH", 3, 25)):
+        with pytest.raises(InvalidConfigError, match="instrument it was made on"):
+            engine_calibration(artifact(), other, CREATED)
+        # And by the engine itself, whoever made the numbers.
+        with pytest.raises(InvalidConfigError, match=r"calibration\.(coin|size_decimals)"):
+            hypermm.QuoteEngine(other, hypermm.EngineConfig(calibration=made))
+    running = hypermm.QuoteEngine(hypermm.Instrument("BTC", 4, 25), hypermm.EngineConfig())
+    with pytest.raises(InvalidConfigError, match=r"calibration\.coin"):
+        running.update_config(hypermm.EngineConfig(calibration=made))
+    assert pickle.loads(pickle.dumps(made)).coin == "ETH"
+    with pytest.raises(InvalidConfigError, match="days before their use"):
+        engine_calibration(artifact(), ETH, DATA_END + 8 * DAY_NS)
+    with pytest.warns(UserWarning, match=r"end 4\.0 days before its use; it is refused after 7"):
+        engine_calibration(artifact(), ETH, DATA_END + 4 * DAY_NS)
+    with pytest.raises(hypermm.InvalidInputError, match="or neither"):
+        hypermm.Calibration(0.05, 0.04, coin="ETH")
+
+
+def test_a_recording_is_the_time_of_use_and_what_was_seen_is_in_sample(folder: Path) -> None:
+    """Kills: an age against today's clock, a judged span that overlaps the data, data of the future unmarked."""
+    path = str(folder / "calibration.json")
+
+    def used(at_ns: int | None) -> tuple[bool, int]:
+        found = recorded_use(path, ETH, at_ns)
+        assert found is not None
+        return found.in_sample, len(found.notes)
+
+    assert used(DATA_END + 10 * 10**9 + 1) == (False, 0)
+    assert used(DATA_END + 10 * 10**9) == (True, 1)
+    assert used(DATA_END - 30 * DAY_NS) == (True, 1)
+    assert used(DATA_END + 4 * DAY_NS) == (False, 1)
+    assert used(None) == (False, 0)
+    with pytest.raises(InvalidConfigError, match="days before their use"):
+        recorded_use(path, ETH, DATA_END + 7 * DAY_NS + 1)
+
+
+def test_backtest_and_ablation_say_in_sample(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kills: a step judged on rows the calibration was fitted to without a word, a span that is not left out."""
+    columns = hypermm.load_recording(folder, "ETH").book_time_ns
+    first, last = int(columns[0]), int(columns[-1])
+    market = ["--data", str(folder), "--coin", "ETH", "--json"]
+    ablation = ["ablation", *market, "--draws", "10", "--calibration"]
+    backtest = ["backtest", *market, "--no-views", "--out", str(folder / "out"), "--calibration"]
+    for name, end, in_sample in (("seen", last, True), ("half", (first + last) // 2 - 20 * 10**9, False)):
+        made = artifact(data_from_ns=first, data_to_ns=end, created_ns=last)
+        (folder / f"{name}.json").write_bytes(encode_calibration(made))
+        assert root.run([*ablation, str(folder / f"{name}.json")]) == 0
+        said = capsys.readouterr()
+        judged = json.loads(said.out)
+        assert judged["in_sample"] == in_sample
+        assert ("in-sample" in judged["title"], "in-sample" in said.err) == (in_sample, in_sample)
+        assert judged["judged_from_ns"] == first if in_sample else judged["judged_from_ns"] > end + 10 * 10**9
+        # A backtest judges all of the recording.
+        assert root.run([*backtest, str(folder / f"{name}.json")]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["in_sample"] is True
+        assert "in-sample" in said.err
 
 
 def test_backtest_takes_a_calibration_and_the_markets_it_names(
@@ -125,7 +188,7 @@ def test_references_reach_the_strategy_between_the_events_of_the_recording() -> 
 def test_steps_of_the_ablation_add_one_part_each() -> None:
     """Kills: a step that is the one before, a whole model that is not the config's."""
     config = hypermm.EngineConfig(max_position=2.0)
-    calibration = engine_calibration(artifact())
+    calibration = engine_calibration(artifact(), ETH, CREATED)
     steps = step_configs(config, calibration)
     assert tuple(steps) == STEPS
     assert len(set(steps.values())) == len(STEPS)

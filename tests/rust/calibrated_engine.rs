@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, Calibration};
+use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, CalibratedInstrument, Calibration};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
@@ -291,6 +291,30 @@ fn a_calibration_that_does_not_hold_is_refused_by_its_field() {
     assert_eq!(refused(|it| it.own_fill = Some(CalibratedFill { slope: 0.0, gain: 1.0 })), "calibration.own_fill.gain");
     assert_eq!(refused(|it| it.tail_factor = Some(-0.1)), "calibration.tail_factor");
     assert_eq!(refused(|it| it.pipeline.sweep_s = 0.0), "sweep_s");
+}
+
+// Kills: another coin's calibration taken by a new engine, by a running one or by a restored one; a coin without its units.
+#[test]
+fn a_calibration_of_another_instrument_is_refused_by_its_field() {
+    let of = |coin: &str, size_decimals| {
+        let instrument = Some(CalibratedInstrument { coin: coin.into(), size_decimals });
+        with(Calibration { instrument, ..everything() })
+    };
+    let ours = || Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
+    let mut running = QuoteEngine::new(ours(), of("ETH", 4)).unwrap();
+    let snapshot = running.snapshot();
+    for (config, field) in [(of("BTC", 4), "calibration.coin"), (of("ETH", 3), "calibration.size_decimals")] {
+        for refused in [
+            QuoteEngine::new(ours(), config.clone()).map(|_| ()),
+            running.update_config(config.clone()),
+            QuoteEngine::restore(&snapshot, Some(config)).map(|_| ()),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, hypermm_core::error::Error::InvalidConfig(_)), "{error}");
+            assert_eq!(error.detail().field, field);
+        }
+    }
+    assert!(running.update_config(with(everything())).is_ok(), "numbers of no recording");
 }
 
 // Kills: a reference no feature uses that changes the drift, one that is not checked.

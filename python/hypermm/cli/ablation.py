@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 import hypermm
-from hypermm.cli.backtest import known_instrument, references_beside
+from hypermm.cli.backtest import known_instrument, references_beside, say_notes
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
 from hypermm.config import load_settings
-from hypermm.config.engine_calibration import calibration_for
-from hypermm.recording import load_recording
+from hypermm.config.calibration import HORIZON_S
+from hypermm.config.engine_calibration import RecordedUse, recorded_use
+from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside
 from hypermm.research.ablation import AblationRow, ablate, judge, step_configs
 from hypermm.research.evaluate import mid_path
@@ -20,6 +21,8 @@ from hypermm.research.views import view_models
 __all__ = ["ablation"]
 
 _VIEWS = ("pessimistic", "calibrated")
+# Least that is judged on: with less of a recording beyond the data of the calibration, all of it is, as in-sample.
+_LEAST_JUDGED_NS = 300_000_000_000
 
 
 @click.command()
@@ -49,7 +52,11 @@ def ablation(
     draws: int,
     as_json: bool,
 ) -> None:
-    """Play one market with one part of the model more at a time, and say what each part buys, with its error."""
+    """Play one market with one part of the model more at a time, and say what each part buys, with its error.
+
+    What the calibration was fitted to is not judged; where there is nothing else, the result says in-sample.
+    """
+    facts: dict[str, Any] = {}
     settings = load_settings(config_file, overrides)
     if preset is not None:
         if data is not None or calibration:
@@ -61,9 +68,12 @@ def ablation(
     else:
         recording = load_recording(data, coin)
         instrument = known_instrument(coin, facts_beside(data))
-        fitted = calibration_for(calibration, instrument)
+        used, from_ns = _used(calibration, instrument, recording, from_share)
+        say_notes(used)
+        fitted = used.calibration if used is not None else None
+        facts = {"judged_from_ns": from_ns} | ({"in_sample": used.in_sample} if used is not None else {})
         cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-        title = f"{coin}, recorded"
+        title = f"{coin}, recorded" + (", in-sample" if used is not None and used.in_sample else "")
         models = {view: model for view, model in view_models().items() if view in _VIEWS}
         with progress_bar(title) as advance:
             rows = ablate(
@@ -72,7 +82,7 @@ def ablation(
                 settings.engine_config(max_position=cap),
                 fitted,
                 models=models,
-                from_share=from_share,
+                from_ns=from_ns,
                 draws=draws,
                 seed=settings.run.seed,
                 advance=advance,
@@ -81,9 +91,23 @@ def ablation(
                 references=references_beside(data, fitted),
             )
     if as_json:
-        print_json({"title": title, "rows": [row._asdict() for row in rows]})
+        print_json({"title": title, **facts, "rows": [row._asdict() for row in rows]})
     else:
         print_table(title, [_shown(row) for row in rows])
+
+
+def _used(
+    path: str, instrument: hypermm.Instrument, recording: Recording, from_share: float
+) -> tuple[RecordedUse | None, int]:
+    """The calibration and where judging begins: a horizon beyond its data, if enough of the recording is left there."""
+    first, last = int(recording.book_time_ns[0]), int(recording.book_time_ns[-1])
+    from_ns = first + round(from_share * (last - first))
+    used = recorded_use(path, instrument, from_ns)
+    if used is not None and used.in_sample:
+        beyond_ns = used.artifact.data_to_ns + round(HORIZON_S * 1e9) + 1
+        if last - beyond_ns >= _LEAST_JUDGED_NS:
+            return recorded_use(path, instrument, beyond_ns), beyond_ns
+    return used, from_ns
 
 
 def _on_preset(name: str, minutes: float, from_share: float, draws: int, settings: Any) -> list[AblationRow]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 import hypermm
 from hypermm.cli.market import preset_of
-from hypermm.cli.output import json_option, print_json, progress_bar
+from hypermm.cli.output import json_option, print_json, progress_bar, stderr
 from hypermm.cli.run_output import Played, print_run, warn, write_run
 from hypermm.config import RunConfig, Settings, load_settings, refuse_overrides
-from hypermm.config.engine_calibration import calibration_for
+from hypermm.config.engine_calibration import recorded_use
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.research.evaluate import mid_path
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from hypermm.config.engine_calibration import RecordedUse
+
     References = dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
-__all__ = ["backtest", "configured", "known_instrument", "references_beside", "run_backtest", "run_session"]
+__all__ = [
+    "backtest",
+    "configured",
+    "known_instrument",
+    "references_beside",
+    "run_backtest",
+    "run_session",
+    "say_notes",
+]
 
 _MOST_EVENTS_TIMED_AGAIN = 5_000_000
 _PRESET, _MINUTES = "hype", 30.0
@@ -123,7 +134,8 @@ def backtest(
         instrument = known_instrument(coin, instrument_file or facts_beside(data))
         folder = Path(out) if out else Path("out") / coin.replace(":", "-")
         title = f"{coin}, recorded"
-        markets = references_beside(data, calibration_for(settings.run.calibration, instrument))
+        used = _used(settings, instrument, recording)
+        markets = references_beside(data, used.calibration if used else None)
         summary = run_backtest(
             recording, instrument, settings, folder, title, as_json=as_json, views=views, references=markets
         )
@@ -166,16 +178,22 @@ def run_backtest(
     views: bool = True,
     references: References | None = None,
 ) -> dict[str, Any]:
-    """Replays a recording, writes the files into `folder`, prints the tables unless `as_json`, returns the summary."""
+    """Replays a recording, writes the files into `folder`, prints the tables unless `as_json`, returns the summary.
+
+    With a calibration the summary says `in_sample`: whether it was fitted to what is judged, or to what came later.
+    """
     begin = time.perf_counter()
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    config = configured(settings, instrument, max_position=cap)
+    config = configured(settings, instrument, recording, max_position=cap)
     arguments = _arguments(settings) | {"references": references}
     with progress_bar(title) as advance:
         result = hypermm.backtest(
             recording, instrument, config, fill_model=settings.run.fills_by, progress=advance, **arguments
         )
     summary = result.summary()
+    used = _used(settings, instrument, recording)
+    if used is not None:
+        summary["in_sample"] = used.in_sample
     if recording.events <= _MOST_EVENTS_TIMED_AGAIN:
         # Speed is that of engine and venue over arrays in memory: once more without the log of decisions.
         bare = hypermm.backtest(
@@ -205,7 +223,7 @@ def run_session(
     begin = time.perf_counter()
     instrument, price = preset.instrument, preset.start_price
     cap = instrument.round_size(settings.run.max_position_usd / price)
-    config = configured(settings, instrument, max_position=cap, maker_fee_bps=preset.maker_fee_bps)
+    config = configured(settings, instrument, None, max_position=cap, maker_fee_bps=preset.maker_fee_bps)
     deposit_usd = max(_LEAST_DEPOSIT_USD, config.max_position * price)
     with progress_bar(title) as advance:
         result, columns = hypermm.matching_session(
@@ -244,11 +262,35 @@ def references_beside(data: str | Path, calibration: hypermm.Calibration | None)
     return {market: (path.time_ns, path.mid_price) for market, path in paths.items()}
 
 
-def configured(settings: Settings, instrument: hypermm.Instrument, **otherwise: float) -> hypermm.EngineConfig:
-    """The engine's configuration, with the calibration that the settings name."""
-    calibration = calibration_for(settings.run.calibration, instrument)
-    given = {} if calibration is None else {"calibration": calibration}
+def say_notes(used: RecordedUse | None) -> None:
+    """Prints to stderr what a user of a calibration must be told."""
+    for note in used.notes if used is not None else ():
+        stderr.print(Text(note), soft_wrap=True)
+
+
+def configured(
+    settings: Settings, instrument: hypermm.Instrument, recording: Recording | None, **otherwise: float
+) -> hypermm.EngineConfig:
+    """The engine's configuration, with the calibration that the settings name; says on stderr what is to know of it.
+
+    Args:
+        settings: All of them.
+        instrument: What is quoted.
+        recording: What is played, at whose start the age of the calibration is taken; None for a synthetic market.
+        otherwise: Fields used where the settings have none.
+
+    Raises:
+        InvalidConfigError: A setting is refused, or the calibration is of another instrument or too old.
+    """
+    used = _used(settings, instrument, recording)
+    say_notes(used)
+    given = {} if used is None else {"calibration": used.calibration}
     return settings.engine_config(**otherwise, **given)
+
+
+def _used(settings: Settings, instrument: hypermm.Instrument, recording: Recording | None) -> RecordedUse | None:
+    start_ns = None if recording is None else int(recording.book_time_ns[0])
+    return recorded_use(settings.run.calibration, instrument, start_ns)
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
-from hypermm.config.calibration import AGE_LIMIT_NS, Gates
-from hypermm.config.calibration_file import encode_calibration, load_calibration
+from hypermm.config.calibration import Gates
+from hypermm.config.calibration_file import check_use, encode_calibration, load_calibration
 from hypermm.exceptions import InvalidInputError, MissingDependencyError
 from hypermm.recording import Recording, load_recording
+from hypermm.recording.instruments import facts_beside
 from hypermm.recording.load import held_coins
 from hypermm.recording.whole_file import whole_file
 
@@ -27,6 +28,7 @@ __all__ = ["calibrate", "studies", "validate"]
 
 _DEFAULT_LEADER = "BTC"
 _TAKER_FEE_BPS = 4.5
+_EARLIER = "in-sample: some of what is judged here comes before the data the calibration was fitted to"
 
 
 @click.command()
@@ -42,7 +44,7 @@ _TAKER_FEE_BPS = 4.5
     "--cost-test", type=click.Choice(["maker", "taker"]), default="maker", show_default=True, help="Of the gate."
 )
 @click.option("--replay/--no-replay", default=True, help="Also ask that a replay does not lose by a feature.")
-@click.option("--lead", help="Coin of the same folder that leads.  [default: BTC where there is one]")
+@click.option("--lead", help="Coin of the same folders that leads.  [default: BTC where all have it]")
 @click.option("--basis", help="Coin of the same folder to take the basis against.  [default: the recorded oracle]")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
 @json_option
@@ -65,8 +67,8 @@ def calibrate(
     Walk-forward folds, purged and embargoed; a feature is in only when it passes every part of the gate.
     """
     research = _research()
-    instrument = known_instrument(coin, instrument_file)
-    sources = [_source(folder, coin, lead, basis, span) for folder in folders]
+    instrument = known_instrument(coin, instrument_file or facts_beside(folders[0]))
+    sources = [_source(folder, coin, lead or _leader(folders, coin), basis, span) for folder in folders]
     begun = time.perf_counter()
     with progress_bar(f"calibrating {coin}") as progress:
         done = research.calibrate(
@@ -108,13 +110,27 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
     Rows of the span it was fitted to are left out. forecast_r2 is that of the whole filter at 10 s, against no move.
     """
     research = _research()
-    instrument = known_instrument(coin, instrument_file)
-    artifact = load_calibration(file, now_ns=time.time_ns(), instrument=instrument)
+    instrument = known_instrument(coin, instrument_file or facts_beside(folders[0]))
+    artifact = load_calibration(file)
+    # The coin and its units, before the recordings are read; the age when it is known what is judged.
+    check_use(artifact, instrument, artifact.data_to_ns)
     sources = [_source(folder, coin, artifact.pipeline.lead, artifact.pipeline.basis, "0:1") for folder in folders]
     sample = research.samples_of(sources, instrument, artifact.pipeline, round(artifact.cycle_s * 1e9))
-    result = research.validation(artifact, research.unseen_rows(artifact, sample))
-    head: dict[str, Any] = {"coin": coin, "calibration": file, "age_share": artifact.stale_share(time.time_ns())}
-    result = head | result
+    unseen = research.unseen_rows(artifact, sample)
+    beyond = unseen.time_ns[unseen.time_ns > artifact.data_to_ns]
+    earlier = len(beyond) < len(unseen)
+    used_ns = int(beyond[0]) if len(beyond) else artifact.data_to_ns
+    check_use(artifact, instrument, used_ns)
+    for note in (artifact.age_warning(used_ns), _EARLIER if earlier else ""):
+        if note:
+            stderr.print(Text(note), soft_wrap=True)
+    result: dict[str, Any] = {
+        "coin": coin,
+        "calibration": file,
+        "age_share": artifact.stale_share(used_ns),
+        "in_sample": earlier,
+    }
+    result |= research.validation(artifact, unseen)
     if as_json:
         print_json(result)
         return
@@ -134,7 +150,6 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         for row in result["features"]
     ]
     print_table(f"{coin}: {result['independent_windows']:,} independent windows not fitted to", rows)
-    _warn_of_age(artifact)
 
 
 @click.command()
@@ -196,8 +211,6 @@ def _source(folder: str, coin: str, lead: str | None, basis: str | None, span: s
         if market == coin:
             raise InvalidInputError(field=name, value=coin, expected="another coin than --coin")
     recording = _recording(folder, coin)
-    if lead is None and coin != _DEFAULT_LEADER and not _is_standx(folder) and _DEFAULT_LEADER in held_coins(folder):
-        lead = _DEFAULT_LEADER
     begin, end = _shares(span)
     first, last = int(recording.book_time_ns[0]), int(recording.book_time_ns[-1])
     return Source(
@@ -208,6 +221,12 @@ def _source(folder: str, coin: str, lead: str | None, basis: str | None, span: s
         0 if begin <= 0.0 else first + round(begin * (last - first)),
         2**62 if end >= 1.0 else first + round(end * (last - first)),
     )
+
+
+def _leader(folders: tuple[str, ...], coin: str) -> str | None:
+    """BTC, where every folder holds it: the feature is one only if it is there in all of the data."""
+    held = all(not _is_standx(folder) and _DEFAULT_LEADER in held_coins(folder) for folder in folders)
+    return _DEFAULT_LEADER if held and coin != _DEFAULT_LEADER else None
 
 
 def _recording(folder: str, coin: str) -> Recording:
@@ -266,10 +285,3 @@ def _print_verdicts(artifact: CalibrationArtifact) -> None:
             )
     for line in lines:
         stdout().print(Text(line), soft_wrap=True)
-
-
-def _warn_of_age(artifact: CalibrationArtifact) -> None:
-    share = artifact.stale_share(time.time_ns())
-    if share > 0.5:
-        days = share * AGE_LIMIT_NS / 86_400e9
-        stderr.print(Text(f"the calibration is {days:.1f} days old; it is refused after 7"), soft_wrap=True)

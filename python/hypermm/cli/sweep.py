@@ -80,7 +80,7 @@ def sweep(
     recording = load_recording(data, coin)
     instrument = known_instrument(coin, instrument_file or facts_beside(data))
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    base = configured(settings, instrument, max_position=cap)
+    base = configured(settings, instrument, recording, max_position=cap)
     configs = load_grid(grid_file, base)
     views = view_models()
     chosen = views if view == "all" else {view: views[view]}

@@ -94,7 +94,7 @@ def tune(
     recording = load_recording(data, coin)
     instrument = known_instrument(coin, instrument_file or facts_beside(data))
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-    base = configured(settings, instrument, max_position=cap)
+    base = configured(settings, instrument, recording, max_position=cap)
     named = DEFAULT_FIELDS if fields is None else [name.strip() for name in fields.split(",")]
     ranges = default_ranges(base, named) if ranges_file is None else load_ranges(ranges_file)
     folder = Path(out) if out else Path("out") / f"tune-{coin.replace(':', '-')}"

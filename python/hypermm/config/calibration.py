@@ -43,7 +43,8 @@ __all__ = [
 
 VERSION = 1
 HORIZON_S = 10.0
-AGE_LIMIT_NS = 7 * 86_400_000_000_000
+_DAY_NS = 86_400_000_000_000
+AGE_LIMIT_NS = 7 * _DAY_NS
 MAX_GAIN = 0.9
 MAX_MEMORY_S = 600.0
 MEAN_REVERSION_RANGE = (0.005, 0.2)
@@ -182,11 +183,11 @@ class PipelineSettings(_Part, frozen=True, kw_only=True):
 
 
 class VolatilityUse(_Part, frozen=True, kw_only=True):
-    """How the volatility features enter σ_eff = σ·max(1, ratio^ν)·√(1 + c_I·informed); None keeps the engine's default.
+    """How the volatility features enter σ_eff = σ·max(1, ratio^ν)·√(1 + c_I·informed); None keeps the config's.
 
     Attributes:
-        ratio_exponent: ν, 0 to 1.
-        informed_volatility: c_I, 0 or more.
+        ratio_exponent: ν, 0 to 1; 0 where it was measured and rejected.
+        informed_volatility: c_I, 0 or more; 0 where it was measured and rejected.
         tail_factor: κ_tail, 0 or more.
         log_score_gain: Held-out gain in mean log-score of 10 s returns over ν = 0, c_I = 0.
         log_score_error: Its standard error.
@@ -283,9 +284,9 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
         content_hash: SHA-256 of the artifact with this field empty.
         coin: Venue symbol.
         size_decimals: Of the instrument: with it go units of sizes and prices.
-        created_ns: When it was made, ns since 1970.
+        created_ns: When it was made, ns since 1970; not before `data_to_ns`.
         data_from_ns: First cycle of the data.
-        data_to_ns: Last cycle.
+        data_to_ns: Last cycle; the age of the calibration is counted from it.
         data_hash: SHA-256 of the recordings' columns.
         recordings: Names of their folders.
         cycle_s: Grid it was fitted on, s.
@@ -330,5 +331,13 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
     features: tuple[FeatureVerdict, ...]
 
     def stale_share(self, now_ns: int) -> float:
-        """Age as a share of the age limit: above 0.5 it should be made anew, above 1 it is refused."""
-        return (now_ns - self.created_ns) / AGE_LIMIT_NS
+        """Age of its data as a share of the age limit: above 0.5 it should be made anew, above 1 it is refused."""
+        return (now_ns - self.data_to_ns) / AGE_LIMIT_NS
+
+    def age_warning(self, now_ns: int) -> str:
+        """What to tell a user of data older than half the limit; empty where they are not."""
+        share = self.stale_share(now_ns)
+        if share <= 0.5:
+            return ""
+        days, most = share * AGE_LIMIT_NS / _DAY_NS, AGE_LIMIT_NS / _DAY_NS
+        return f"the data of the calibration end {days:.1f} days before its use; it is refused after {most:g}"

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from hypermm import Instrument
 
-__all__ = ["decode_calibration", "encode_calibration", "load_calibration"]
-
-_FUTURE_NS = 3_600_000_000_000
+__all__ = ["check_use", "decode_calibration", "encode_calibration", "load_calibration"]
 
 
 def encode_calibration(artifact: CalibrationArtifact) -> bytes:
@@ -43,19 +41,15 @@ def encode_calibration(artifact: CalibrationArtifact) -> bytes:
     return msgspec.json.format(msgspec.json.encode(sealed), indent=1) + b"\n"
 
 
-def load_calibration(
-    path: str | PathLike[str], *, now_ns: int | None = None, instrument: Instrument | None = None
-) -> CalibrationArtifact:
-    """Reads a calibration and checks all of it.
+def load_calibration(path: str | PathLike[str]) -> CalibrationArtifact:
+    """Reads a calibration and checks all of it but what it is used for, which `check_use` does.
 
     Args:
         path: File that `hypermm calibrate` wrote.
-        now_ns: The present, ns since 1970; the age is checked where it is given.
-        instrument: What it is to be used for; checked where it is given.
 
     Raises:
-        InvalidConfigError: No such file, no calibration, another version or instrument, older than 7 days, changed by
-            hand, or numbers that are not finite or contradict each other.
+        InvalidConfigError: No such file, no calibration, another version, changed by hand, or numbers that are not
+            finite or contradict each other.
     """
     name = Path(path).name
     try:
@@ -64,12 +58,10 @@ def load_calibration(
         raise InvalidConfigError(
             field=str(path), value=error.strerror, expected="a file that hypermm calibrate wrote"
         ) from error
-    return decode_calibration(text, name=name, now_ns=now_ns, instrument=instrument)
+    return decode_calibration(text, name=name)
 
 
-def decode_calibration(
-    text: bytes, *, name: str = "calibration", now_ns: int | None = None, instrument: Instrument | None = None
-) -> CalibrationArtifact:
+def decode_calibration(text: bytes, *, name: str = "calibration") -> CalibrationArtifact:
     """As `load_calibration`, of bytes already read."""
     expected = "a file that hypermm calibrate wrote"
     try:
@@ -92,24 +84,35 @@ def decode_calibration(
             hint="it was changed by hand; make it anew: hypermm calibrate",
         )
     _check(artifact, name)
-    if instrument is not None and (artifact.coin, artifact.size_decimals) != (
-        instrument.coin,
-        instrument.size_decimals,
-    ):
+    return artifact
+
+
+def check_use(artifact: CalibrationArtifact, instrument: Instrument, now_ns: int) -> None:
+    """Refuses a calibration of another instrument, or one whose data are not of the last 7 days.
+
+    Args:
+        artifact: The calibration.
+        instrument: What it is to be used for.
+        now_ns: When it is to be used, ns since 1970.
+
+    Raises:
+        InvalidConfigError: Either.
+    """
+    if (artifact.coin, artifact.size_decimals) != (instrument.coin, instrument.size_decimals):
         raise InvalidConfigError(
-            field=f"{name}: coin",
+            field="calibration.coin",
             value=f"{artifact.coin} with {artifact.size_decimals} size decimals",
             expected=f"{instrument.coin} with {instrument.size_decimals}",
             hint="a calibration holds for the instrument it was made on",
         )
-    if now_ns is not None and not -_FUTURE_NS <= now_ns - artifact.created_ns <= AGE_LIMIT_NS:
+    age_ns = now_ns - artifact.data_to_ns
+    if not 0 <= age_ns <= AGE_LIMIT_NS:
         raise InvalidConfigError(
-            field=f"{name}: created_ns",
-            value=f"{(now_ns - artifact.created_ns) / 86_400e9:.1f} days old",
+            field="calibration.data_to_ns",
+            value=f"data that end {age_ns / 86_400e9:.1f} days before their use",
             expected="0 to 7 days",
-            hint="make it anew: hypermm calibrate",
+            hint="make it anew on recent data: hypermm calibrate",
         )
-    return artifact
 
 
 def _hash_of(artifact: CalibrationArtifact) -> str:
@@ -127,6 +130,8 @@ def _check(artifact: CalibrationArtifact, name: str) -> None:
     need(met=artifact.cycle_s > 0, field="cycle_s", value=artifact.cycle_s, expected="above 0")
     span = (artifact.data_from_ns, artifact.data_to_ns)
     need(met=span[0] < span[1], field="data_to_ns", value=span[1], expected=f"after {span[0]}")
+    made = artifact.created_ns
+    need(met=made >= span[1], field="created_ns", value=made, expected=f"{span[1]}, the end of its data, or later")
     kappa, variance = artifact.filter.mean_reversion_per_s, artifact.filter.stationary_variance
     low, high = MEAN_REVERSION_RANGE
     need(met=low <= kappa <= high, field="filter.mean_reversion_per_s", value=kappa, expected=f"{low} to {high}")

@@ -2,42 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hypermm._core import CalibratedFeature, Calibration
-from hypermm.config.calibration_file import load_calibration
+from hypermm.config.calibration import HORIZON_S
+from hypermm.config.calibration_file import check_use, load_calibration
 
 if TYPE_CHECKING:
     from hypermm import Instrument
     from hypermm.config.calibration import AcceptedFeature, CalibrationArtifact
 
-__all__ = ["calibration_for", "engine_calibration"]
+__all__ = ["RecordedUse", "engine_calibration", "recorded_use"]
 
 
-def calibration_for(path: str, instrument: Instrument, *, now_ns: int | None = None) -> Calibration | None:
-    """The calibration of a settings file for an instrument; None for an empty path.
+def engine_calibration(artifact: CalibrationArtifact, instrument: Instrument, now_ns: int) -> Calibration:
+    """What `EngineConfig(calibration=...)` takes of an artifact that `load_calibration` has read.
+
+    Warns with a `UserWarning` when the data are older than half of what is refused.
+
+    Args:
+        artifact: The calibration.
+        instrument: What it is to be used for.
+        now_ns: The present, ns since 1970: live, `time.time_ns()`.
+
+    Raises:
+        InvalidConfigError: Made on another instrument, on data that end more than 7 days before `now_ns` or after it,
+            or a feature that this version does not have.
+    """
+    check_use(artifact, instrument, now_ns)
+    if warning := artifact.age_warning(now_ns):
+        warnings.warn(warning, UserWarning, stacklevel=2)
+    return _numbers(artifact)
+
+
+class RecordedUse(NamedTuple):
+    """A calibration used on a market of the past.
+
+    Attributes:
+        calibration: For the engine.
+        artifact: What it was made from.
+        in_sample: Whether the data it was fitted to overlap what is judged, or come after its start.
+        notes: What a user must be told, each one sentence.
+    """
+
+    calibration: Calibration
+    artifact: CalibrationArtifact
+    in_sample: bool
+    notes: tuple[str, ...]
+
+
+def recorded_use(path: str, instrument: Instrument, judged_from_ns: int | None) -> RecordedUse | None:
+    """The calibration of a settings file for a recorded market; None for an empty path.
 
     Args:
         path: File that `hypermm calibrate` wrote, or "".
         instrument: What it is to be used for.
-        now_ns: The present; the age is checked where it is given, as live it must be.
+        judged_from_ns: Start of what is judged, at which the age is taken; None for a synthetic market, which has no
+            date.
 
     Raises:
-        InvalidConfigError: As of `load_calibration`.
+        InvalidConfigError: As of `load_calibration` and `engine_calibration`; data that end after the start are no
+            error but `in_sample`.
     """
     if not path:
         return None
-    return engine_calibration(load_calibration(path, now_ns=now_ns, instrument=instrument))
+    artifact = load_calibration(path)
+    start_ns = artifact.data_to_ns if judged_from_ns is None else judged_from_ns
+    now_ns = max(start_ns, artifact.data_to_ns)
+    check_use(artifact, instrument, now_ns)
+    in_sample = judged_from_ns is not None and start_ns <= artifact.data_to_ns + round(HORIZON_S * 1e9)
+    notes = [artifact.age_warning(now_ns)]
+    if in_sample:
+        notes.append(
+            "in-sample: the data the calibration was fitted to overlap what is judged here or come after its start"
+        )
+    return RecordedUse(_numbers(artifact), artifact, in_sample, tuple(note for note in notes if note))
 
 
-def engine_calibration(artifact: CalibrationArtifact) -> Calibration:
-    """What `EngineConfig(calibration=...)` takes of an artifact that `load_calibration` has checked.
-
-    Raises:
-        InvalidConfigError: A feature that this version does not have.
-    """
+def _numbers(artifact: CalibrationArtifact) -> Calibration:
     fill = artifact.own_fill
     fills = {"accepted": (fill.slope, fill.gain), "rejected": (0.0, 0.0), "not_measured": None}
     count = len(artifact.accepted)
@@ -46,6 +91,8 @@ def engine_calibration(artifact: CalibrationArtifact) -> Calibration:
         artifact.filter.stationary_variance,
         [_feature(accepted) for accepted in artifact.accepted],
         np.asarray(artifact.error_covariance, dtype=np.float64).reshape(count, count),
+        coin=artifact.coin,
+        size_decimals=artifact.size_decimals,
         cycle_s=artifact.cycle_s,
         own_fill=fills[fill.state],
         volatility_ratio_exponent=artifact.volatility.ratio_exponent,

@@ -86,6 +86,8 @@ def _without_volatility(calibration: hypermm.Calibration) -> hypermm.Calibration
         calibration.stationary_variance,
         calibration.features,
         calibration.covariance,
+        coin=calibration.coin,
+        size_decimals=calibration.size_decimals,
         cycle_s=calibration.cycle_s,
         own_fill=calibration.own_fill,
         volatility_ratio_exponent=0.0,
@@ -104,7 +106,7 @@ def ablate(
     calibration: hypermm.Calibration | None,
     *,
     models: Mapping[str, str | tuple[str, float]],
-    from_share: float = 0.0,
+    from_ns: int = 0,
     draws: int = 1000,
     seed: int = 0,
     advance: Callable[[int, int], object] | None = None,
@@ -118,14 +120,12 @@ def ablate(
         config: The whole model's configuration; steps take parts away from it.
         calibration: The calibrated features, or None.
         models: Fill model by view, as `hypermm.backtest` takes it.
-        from_share: Share of the recording's time before which nothing is judged; it is played all the same.
+        from_ns: Before it nothing is judged; it is played all the same.
         draws: Draws of the bootstrap.
         seed: Seed of the draws, and of the runs.
         advance: Called with (runs done, runs in all).
         arguments: Other settings of `hypermm.backtest`.
     """
-    first, last = int(recording.book_time_ns[0]), int(recording.book_time_ns[-1])
-    from_ns = first + round(from_share * (last - first))
     configs = step_configs(config, calibration)
     rows: list[AblationRow] = []
     for view, model in models.items():

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, Calibration};
+use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, CalibratedInstrument, Calibration};
 use hypermm_core::features::FeatureId;
 use hypermm_core::features::pipeline::FeatureConfig;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use crate::engine::state_bytes;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::estimators::drift::square;
 use crate::features::set;
-use crate::input::{number, optional_number, text};
+use crate::input::{count, number, optional_number, text};
 use crate::state::{open, seal};
 
 const KIND: u8 = 9;
@@ -108,16 +108,19 @@ pub(crate) struct PyCalibration {
 #[pymethods]
 impl PyCalibration {
     #[new]
-    #[pyo3(signature = (mean_reversion_per_s, stationary_variance, features=None, covariance=None, *, cycle_s=None,
+    #[pyo3(signature = (mean_reversion_per_s, stationary_variance, features=None, covariance=None, *, coin=None,
+                        size_decimals=None, cycle_s=None,
                         own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None,
                         basis_market=None, lead_market=None, **pipeline),
-           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, cycle_s=0.5, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
+           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, coin=None, size_decimals=None, cycle_s=0.5, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
     #[expect(clippy::too_many_arguments, reason = "a calibration has this many numbers")]
     fn new(
         mean_reversion_per_s: &Bound<'_, PyAny>,
         stationary_variance: &Bound<'_, PyAny>,
         features: Option<&Bound<'_, PyAny>>,
         covariance: Option<&Bound<'_, PyAny>>,
+        coin: Option<&Bound<'_, PyAny>>,
+        size_decimals: Option<&Bound<'_, PyAny>>,
         cycle_s: Option<&Bound<'_, PyAny>>,
         own_fill: Option<&Bound<'_, PyAny>>,
         volatility_ratio_exponent: Option<&Bound<'_, PyAny>>,
@@ -140,6 +143,7 @@ impl PyCalibration {
             number("stationary_variance", stationary_variance)?,
         );
         let calibration = Calibration {
+            instrument: made_on(coin, size_decimals)?,
             cycle_s: optional_number("cycle_s", cycle_s)?.unwrap_or(drift.cycle_s),
             features: features.map_or(Ok(Vec::new()), features_of)?,
             covariance: match covariance.filter(|given| !given.is_none()) {
@@ -155,6 +159,18 @@ impl PyCalibration {
         };
         guard(|| calibration.validate())?;
         Ok(Self { inner: Arc::new(calibration) })
+    }
+
+    /// Coin it was made on, which an engine of another refuses; None where that is not known.
+    #[getter]
+    fn coin(&self) -> Option<&str> {
+        self.inner.instrument.as_ref().map(|it| &*it.coin)
+    }
+
+    /// Size decimals of the instrument it was made on, or None.
+    #[getter]
+    fn size_decimals(&self) -> Option<u32> {
+        self.inner.instrument.as_ref().map(|it| it.size_decimals)
     }
 
     /// κ_μ, 1/s.
@@ -304,6 +320,22 @@ fn fill_of(given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<CalibratedFill>>
     }
 }
 
+fn made_on(
+    coin: Option<&Bound<'_, PyAny>>,
+    size_decimals: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<CalibratedInstrument>> {
+    match (coin.filter(|it| !it.is_none()), size_decimals.filter(|it| !it.is_none())) {
+        (Some(coin), Some(decimals)) => Ok(Some(CalibratedInstrument {
+            coin: text("coin", coin)?.into(),
+            size_decimals: count("size_decimals", decimals)?,
+        })),
+        (None, None) => Ok(None),
+        (Some(alone), None) | (None, Some(alone)) => {
+            Err(invalid_input("coin", alone, "coin and size_decimals, or neither", ""))
+        }
+    }
+}
+
 fn market(field: &str, given: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Box<str>>> {
     given.filter(|given| !given.is_none()).map(|given| Ok(text(field, given)?.into())).transpose()
 }
@@ -324,7 +356,7 @@ pub(crate) fn calibration_of(given: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Ca
     match given.cast::<PyCalibration>() {
         Ok(calibration) => Ok(Some(Arc::clone(&calibration.get().inner))),
         Err(_) => {
-            let hint = "engine_calibration(load_calibration(path)) of hypermm.config reads one";
+            let hint = "engine_calibration(load_calibration(path), instrument, now_ns) of hypermm.config makes one";
             Err(refused(Kind::InvalidConfig, "calibration", given, "a Calibration, or None", hint))
         }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Changes whenever the state of any estimator changes its form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 8;
 
 /// The bytes of a state: magic, kind, version, CRC-32 of the rest, the rest.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_config};
 use crate::feature_table::{FeatureConfig, FeatureId};
+use crate::instrument::Instrument;
 use crate::online::cholesky;
 
 /// Most features a calibration may hold.
@@ -37,9 +38,20 @@ pub struct CalibratedFill {
     pub gain: f64,
 }
 
+/// What a calibration was made on: it holds there and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalibratedInstrument {
+    /// Venue symbol.
+    pub coin: Box<str>,
+    /// The venue's szDecimals: with it go the units of sizes and prices.
+    pub size_decimals: u32,
+}
+
 /// The numbers of one calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
+    /// What it was made on, which an engine of anything else refuses. `None` for numbers that are of no recording: nothing is held against it.
+    pub instrument: Option<CalibratedInstrument>,
     /// κ_μ, 1/s.
     pub mean_reversion_per_s: f64,
     /// P∞, (bps/s)².
@@ -67,6 +79,7 @@ impl Calibration {
     #[must_use]
     pub fn of_drift(mean_reversion_per_s: f64, stationary_variance: f64) -> Self {
         Self {
+            instrument: None,
             mean_reversion_per_s,
             stationary_variance,
             cycle_s: 0.5,
@@ -107,6 +120,28 @@ impl Calibration {
             ("calibration.tail_factor", self.tail_factor, 5.0),
         ] {
             in_range(field, value.unwrap_or(0.0), 0.0, most)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that it was made on this instrument.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::InvalidConfig`] naming `calibration.coin` or `calibration.size_decimals`.
+    pub fn check_instrument(&self, instrument: &Instrument) -> Result<()> {
+        let Some(made_on) = &self.instrument else { return Ok(()) };
+        let hint = "a calibration holds for the instrument it was made on";
+        if *made_on.coin != *instrument.coin() {
+            return Err(invalid_config(
+                "calibration.coin",
+                made_on.coin.to_string(),
+                instrument.coin().to_owned(),
+                hint,
+            ));
+        }
+        let (found, wanted) = (made_on.size_decimals, instrument.size_decimals());
+        if found != wanted {
+            return Err(invalid_config("calibration.size_decimals", found, wanted.to_string(), hint));
         }
         Ok(())
     }

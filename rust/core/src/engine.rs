@@ -71,7 +71,7 @@ impl QuoteEngine {
     /// An engine that has seen nothing.
     ///
     /// # Errors
-    /// [`crate::error::Error::InvalidConfig`] for a config field out of range.
+    /// [`crate::error::Error::InvalidConfig`] for a config field out of range, or a calibration of another instrument.
     pub fn new(instrument: Instrument, config: EngineConfig) -> Result<Self> {
         check_config(&instrument, &config)?;
         let model = MarketModel::new(&config, instrument.funding_interval_s())?;
@@ -98,7 +98,7 @@ impl QuoteEngine {
     /// Takes over new settings between quotes, keeping all that was learned.
     ///
     /// # Errors
-    /// [`crate::error::Error::InvalidConfig`] for a field out of range.
+    /// [`crate::error::Error::InvalidConfig`] for a field out of range, or a calibration of another instrument.
     pub fn update_config(&mut self, config: EngineConfig) -> Result<()> {
         check_config(&self.instrument, &config)?;
         // The same settings again change nothing, not even what is refreshed once a second.
@@ -281,6 +281,9 @@ impl QuoteEngine {
 /// Checks the settings, and that a ladder as wide as the cap can be counted in lots.
 fn check_config(instrument: &Instrument, config: &EngineConfig) -> Result<()> {
     config.validate()?;
+    if let Some(calibration) = &config.calibration {
+        calibration.check_instrument(instrument)?;
+    }
     let most = (MAX_UNITS / MAX_LEVELS as f64).floor() / instrument.size_scale();
     if config.max_position > most {
         return Err(invalid_config(
