@@ -20,7 +20,7 @@ from hypermm.config.calibration import (
 )
 from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns
-from hypermm.research.calibration.fills import fill_scores, fit_own_fills
+from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import Fold, walk_forward
 from hypermm.research.calibration.gates import CostTest, Selection, select
 from hypermm.research.calibration.hawkes import aggressor_times, fit_hawkes
@@ -105,22 +105,39 @@ class Calibrated:
 
 
 def pipeline_settings(sources: Sequence[Source], fits: Sequence[HawkesFit | None]) -> PipelineSettings:
-    """Settings of the features: volatility as recorded, the Hawkes kernel as fitted, both sides pooled."""
+    """Settings of the features: volatility as recorded, the Hawkes kernel as fitted, both sides pooled.
+
+    Raises:
+        InvalidInputError: Sources that differ in the market that leads, or in that of the basis.
+    """
     known = [fit for fit in fits if fit is not None]
     decay, branching = _HAWKES_DEFAULT
     if known:
         events = np.array([fit.events for fit in known], float)
         decay = float(np.exp(np.average(np.log([fit.decay_per_s for fit in known]), weights=events)))
         branching = float(np.average([fit.branching_ratio for fit in known], weights=events))
-    lead, basis = sources[0].lead, sources[0].basis
+    lead = _one_market("lead", [source.lead for source in sources])
+    basis = _one_market("basis", [source.basis for source in sources])
     return PipelineSettings(
         volatility=_SIGMA_0,
         sweep_s=_SWEEP_S,
         hawkes_decay_per_s=decay,
         hawkes_branching_ratio=branching,
-        lead=lead.coin if lead else None,
-        basis=basis.coin if basis else None,
+        lead=lead,
+        basis=basis,
     )
+
+
+def _one_market(field: str, markets: Sequence[Recording | None]) -> str | None:
+    names = {market.coin if market else None for market in markets}
+    if len(names) > 1:
+        raise InvalidInputError(
+            field=field,
+            value=", ".join(sorted(name or "none" for name in names)),
+            expected="the same market beside every recording",
+            hint="leave out the recordings without it, or calibrate without it",
+        )
+    return names.pop() if names else None
 
 
 def half_spread_bps(sources: Sequence[Source]) -> float:
@@ -187,8 +204,11 @@ def calibrate(
         progress: Called with (done, total).
 
     Raises:
-        InvalidInputError: Too little data, recordings that overlap, or a column that is refused.
+        InvalidInputError: Too little data, recordings that overlap or differ in the markets beside them, or a column
+            that is refused.
     """
+    # The order of segments in the sample, whatever the order they were named in: the last is the one replayed.
+    sources = sorted(sources, key=lambda source: max(source.from_ns, int(source.recording.book_time_ns[0])))
     gates = gates or Gates()
     parts = [_part(source) for source in sources]
     fits = [fit_hawkes([times for part in parts for times in aggressor_times(part, side)]) for side in (1, -1)]
@@ -199,16 +219,17 @@ def calibrate(
     mid = float(np.nanmedian(sample.mid_price))
     needed = 0.5e4 * instrument.price_increment_at(mid) / mid if gates.cost_test == "maker" else taker_cost_bps
     walk_forward(sample)
-    test = _ReplayTest(sample, parts[-1], instrument) if with_replay else None
+    test = _ReplayTest(sample, parts, instrument) if with_replay else None
     cost = CostTest(needed_bps=needed, replay=test)
     fitted = calibrate_sample(sample, gates, cost, lambda done, total: progress(20 + 60 * done // total, _STEPS))
     kappa, stationary = fitted.filter.mean_reversion_per_s, fitted.filter.stationary_variance
     config = replay_config(mid, kappa, stationary, float(np.nanmedian(sample.volatility)))
     residual = price_residual(sample, kappa, stationary)
-    scores = [fill_scores(replay(part, instrument, config), sample, residual) for part in parts]
+    fills = [replay(part, instrument, config) for part in parts]
+    scores = [fill_scores(made, sample, residual, place) for place, made in enumerate(fills)]
     progress(95, _STEPS)
-    score, followed = (np.concatenate(column) for column in zip(*scores, strict=True))
-    own = fit_own_fills(score, followed, kappa, stationary, gates)
+    scored = FillScores(*(np.concatenate(column) for column in zip(*scores, strict=True)))
+    own = fit_own_fills(scored, kappa, stationary, gates)
     artifact = CalibrationArtifact(
         coin=instrument.coin,
         size_decimals=instrument.size_decimals,
@@ -290,14 +311,18 @@ def _part(source: Source) -> Recording:
 
 
 class _ReplayTest:
-    """The last fold's test rows replayed to the engine, with the features fitted on its train rows and without."""
+    """The last fold's test rows replayed to the engine, with the features fitted on its train rows and without.
 
-    def __init__(self, sample: Sample, recording: Recording, instrument: hypermm.Instrument) -> None:
+    Of the last recording that has such rows: one shorter than the horizon has none.
+    """
+
+    def __init__(self, sample: Sample, parts: Sequence[Recording], instrument: hypermm.Instrument) -> None:
         self._sample, self._instrument = sample, instrument
         self._fold: Fold = walk_forward(sample)[-1]
-        rows = np.flatnonzero(self._fold.test & (sample.segment == sample.segment[-1]))
+        segment = int(sample.segment[self._fold.test][-1])
+        rows = np.flatnonzero(self._fold.test & (sample.segment == segment))
         self._part = sample.rows(slice(int(rows[0]), int(rows[-1]) + 1))
-        self._recording = window(recording, int(self._part.time_ns[0]), int(self._part.time_ns[-1]))
+        self._recording = window(parts[segment], int(self._part.time_ns[0]), int(self._part.time_ns[-1]))
         self._runs: dict[tuple[str, ...], dict[str, NDArray[np.float64]]] = {}
 
     def __call__(self, names: tuple[str, ...]) -> tuple[float, float] | None:

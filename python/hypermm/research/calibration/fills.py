@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hypermm.config.calibration import HORIZON_S, MAX_GAIN, Gates, OwnFill
+from hypermm.research.calibration.folds import EMBARGO_S
 from hypermm.research.calibration.noise import expected_time
 from hypermm.research.calibration.regression import clark_west, coefficient, r2_score
 
@@ -20,18 +21,43 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MIN_FILLS", "fill_scores", "fit_own_fills"]
+__all__ = ["MIN_FILLS", "FillScores", "fill_scores", "fit_own_fills"]
 
 MIN_FILLS = 60
 _ONE_AGGRESSOR_NS = 100_000_000
 _CLIP = 4.0
 _FOLDS = 5
+# What a return reaches over, and the embargo.
+_PURGE_NS = round((HORIZON_S + EMBARGO_S) * 1e9)
 
 
-def fill_scores(fills: Mapping[str, NDArray[Any]], sample: Sample, residual_bps: Floats) -> tuple[Floats, Floats]:
-    """S = −sgn·depth/σ within ±4 of each aggressor's deepest fill, and the residual return that followed.
+class FillScores(NamedTuple):
+    """Fills as observations, in order of time.
 
-    The return is that of the first cycle at or after the fill: what moved before we heard of it is no forecast.
+    Attributes:
+        time_ns: Cycle from which the return counts, shape (fills,).
+        score: s = −sgn·depth/σ within ±4.
+        residual_bps: The residual return that followed.
+    """
+
+    time_ns: NDArray[np.int64]
+    score: Floats
+    residual_bps: Floats
+
+
+def fill_scores(
+    fills: Mapping[str, NDArray[Any]], sample: Sample, residual_bps: Floats, segment: int = 0
+) -> FillScores:
+    """Scores each aggressor's deepest fill, and the residual return that followed.
+
+    The return is that of the first cycle at or after the fill: what moved before we heard of it is no forecast. A fill
+    without such a cycle within one spacing, in the same recording, is left out.
+
+    Args:
+        fills: Of the replay of one recording.
+        sample: Rows of all recordings.
+        residual_bps: The 10 s return less what the price-only filter forecasts, shape (rows,).
+        segment: Which recording.
     """
     time = np.asarray(fills["time_ns"], np.int64)
     side = np.asarray(fills["side"], float)
@@ -45,31 +71,33 @@ def fill_scores(fills: Mapping[str, NDArray[Any]], sample: Sample, residual_bps:
         else:
             kept.append(index)
     place = np.searchsorted(sample.time_ns, time[kept])
-    inside = place < len(sample)
+    row = np.minimum(place, len(sample) - 1)
+    late_ns = sample.time_ns[row] - time[kept]
+    inside = (place < len(sample)) & (late_ns <= round(sample.step_s * 1e9)) & (sample.segment[row] == segment)
     picked, place = np.array(kept, int)[inside], place[inside]
     score = np.clip(-side[picked] * depth[picked] / sample.volatility[place], -_CLIP, _CLIP)
     known = np.isfinite(residual_bps[place])
-    return score[known], residual_bps[place][known]
+    return FillScores(sample.time_ns[place][known], score[known], residual_bps[place][known])
 
 
-def fit_own_fills(score: Floats, residual_bps: Floats, kappa: float, stationary: float, gates: Gates) -> OwnFill:
-    """Judges fills by walk-forward on the residual of the price-only filter, as any feature.
+def fit_own_fills(scored: FillScores, kappa: float, stationary: float, gates: Gates) -> OwnFill:
+    """Judges fills by walk-forward on the residual of the price-only filter, purged and embargoed as any feature.
 
     Args:
-        score: s of each fill, in order of time.
-        residual_bps: What followed, bps.
+        scored: The fills.
         kappa: κ_μ, 1/s.
         stationary: P∞, (bps/s)².
         gates: Thresholds of R² and Clark–West t.
     """
+    time_ns, score, residual_bps = scored
     count = len(score)
     if count < MIN_FILLS:
         return OwnFill(state="not_measured", reason=f"{count} fills in the replay, {MIN_FILLS} needed", fills=count)
     forecast = np.zeros(count)
     edges = np.linspace(0, count, _FOLDS + 2).round().astype(int)
     for begin, end in pairwise(edges[1:]):
-        train = slice(0, begin)
-        alpha = coefficient(score[train], residual_bps[train], np.ones(begin))
+        train = time_ns + _PURGE_NS <= time_ns[begin]
+        alpha = coefficient(score[train], residual_bps[train], np.ones(int(train.sum())))
         forecast[begin:end] = (alpha if np.isfinite(alpha) else 0.0) * score[begin:end]
     tested = slice(edges[1], None)
     # Fills of one move share its outcome: lags of a few fills.

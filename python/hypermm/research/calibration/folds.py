@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hypermm.research.calibration.sample import Sample
 
-__all__ = ["FOLDS", "MIN_WINDOWS", "Fold", "walk_forward"]
+__all__ = ["EMBARGO_S", "FOLDS", "MIN_WINDOWS", "Fold", "walk_forward"]
 
 FOLDS = 5
 # Of 10 s: with fewer the first fold would be fitted to less than two minutes and a half.

@@ -1,4 +1,8 @@
-"""The gate: which features are in, greedily, and why the others are out. Section 8 of MODEL.md."""
+"""The gate: which features are in, greedily, and why the others are out. Section 8 of MODEL.md.
+
+Errors of R² and Clark–West t are Newey–West with the lag h, as section 8 asks; only the error of α, which no gate uses,
+is taken with 4h.
+"""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ __all__ = ["LONG_HORIZON_S", "Sample", "concatenated", "data_hash", "ewma_volati
 LONG_HORIZON_S = 30.0
 STALE_S = 5.0
 _NS = 1e9
+_HORIZON_NS = round(HORIZON_S * _NS)
 _BPS = 1e4
 _PRIOR_WEIGHT_S = 20.0
 _VOLATILITY_S = 300.0
@@ -121,8 +122,16 @@ def make_sample(
     """Features of a recording by the streaming pipeline, and what the mid did next.
 
     Raises:
-        InvalidInputError: A setting or a column is refused, or the book never has two sides.
+        InvalidInputError: A setting or a column is refused, the book never has two sides, or `cycle_ns` does not divide
+            10 s: the horizon would be another.
     """
+    if cycle_ns <= 0 or _HORIZON_NS % cycle_ns:
+        raise InvalidInputError(
+            field="cycle_ns",
+            value=cycle_ns,
+            expected="a time between cycles that divides 10 s",
+            hint="such as 100, 200, 250, 400, 500 or 1000 ms: --cycle-ms 500",
+        )
     matrix = hypermm.feature_matrix(
         recording,
         instrument,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_volatility", "informed_fraction"]
 
-_BOUNDS = ((0.0, 1.0), (0.0, 5.0), (-2.0, 2.0))
+_BOUNDS = ((0.0, 1.0), (0.0, 5.0))
 _MIN_EVENTS = 2.0
 _PRIOR_EVENTS = 8.0
 
@@ -34,9 +34,10 @@ def informed_fraction(flow_count: Floats, events: Floats) -> Floats:
 
 
 def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> VolatilityUse:
-    """Fits σ_eff² = s·σ²·max(1, ratio^2ν)·(1 + c_I·informed) on train; in only where it wins on the tests.
+    """Fits σ_eff² = σ²·max(1, ratio^2ν)·(1 + c_I·informed) on train; in only where it wins on the tests.
 
-    The factor s on σ² is fitted with and without them, so that they are not credited with a level.
+    The level of σ² is the engine's in the fit and in the judgement, since it has no other: a factor fitted beside
+    ν and c_I and then left out would say what they do beside that factor. Measured and rejected, both are 0.
     """
     from scipy.optimize import minimize
 
@@ -52,32 +53,25 @@ def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> Vol
     base = sample.volatility**2 * HORIZON_S
 
     def scores(point: Floats, rows: NDArray[np.bool_]) -> Floats:
-        spread = base[rows] * np.exp(2.0 * point[0] * log_ratio[rows] + point[2]) * (1.0 + point[1] * informed[rows])
+        spread = base[rows] * np.exp(2.0 * point[0] * log_ratio[rows]) * (1.0 + point[1] * informed[rows])
         square = sample.target_bps[rows] ** 2
         result: Floats = -0.5 * (np.log(2.0 * np.pi * spread) + square / spread)
         return result
 
-    def fitted(rows: NDArray[np.bool_], bounds: tuple[tuple[float, float], ...]) -> Floats:
-        found = minimize(
-            lambda point: -float(scores(point, rows).mean()), np.array([bounds[0][1] / 2, bounds[1][1] / 10, 0.0]),
-            method="L-BFGS-B", bounds=bounds,
-        )  # fmt: skip
+    def fitted(rows: NDArray[np.bool_]) -> Floats:
+        start = np.array([_BOUNDS[0][1] / 2, _BOUNDS[1][1] / 10])
+        found = minimize(lambda point: -float(scores(point, rows).mean()), start, method="L-BFGS-B", bounds=_BOUNDS)
         point: Floats = found.x
         return point
 
     known = np.isfinite(sample.target_bps) & (base > 0.0)
-    without = ((0.0, 0.0), (0.0, 0.0), _BOUNDS[2])
     gains = []
     for fold in folds:
         train, test = fold.train & known, fold.test & known
-        gains.append(scores(fitted(train, _BOUNDS), test) - scores(fitted(train, without), test))
+        gains.append(scores(fitted(train), test) - scores(np.zeros(2), test))
     gain = np.concatenate(gains)
     mean, error = float(gain.mean()), mean_error(gain, sample.lags)
-    if not mean > gates.clark_west_t * error:
-        return VolatilityUse(
-            ratio_exponent=None, informed_volatility=None, tail_factor=None, log_score_gain=mean, log_score_error=error
-        )
-    exponent, share, _ = fitted(known, _BOUNDS).tolist()
+    exponent, share = fitted(known).tolist() if mean > gates.clark_west_t * error else (0.0, 0.0)
     return VolatilityUse(
         ratio_exponent=exponent,
         informed_volatility=share,
