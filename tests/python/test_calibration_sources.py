@@ -18,6 +18,7 @@ from hypermm.recording.write import write_recording
 from hypermm.research.calibration.calibrate import Source, calibrate, pipeline_settings
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import walk_forward
+from hypermm.research.calibration.noise import Moments, explained_bps2
 from hypermm.research.calibration.sample import concatenated, from_columns, make_sample
 from hypermm.research.calibration.volatility import fit_volatility
 
@@ -82,6 +83,14 @@ def test_a_folders_own_instruments_file_is_read(tmp_path, capsys):
     out = tmp_path / "c.json"
     assert root.run(["calibrate", "--data", str(tmp_path), "--coin", "NEWCOIN", "--out", str(out)]) == 2
     assert "15 minutes" in capsys.readouterr().err
+
+
+def test_a_feature_without_a_value_in_a_fold_explains_nothing_there():
+    # Kills: a singular matrix where a recording starts without the feature.
+    product, one = np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[2.0]])
+    rest = {"lag_s": 5.0, "lagged": np.zeros(2), "mean_evidence": np.ones(2)}
+    both = explained_bps2(np.array([3.0, 0.0]), Moments(product=product, **rest))
+    assert both == explained_bps2(np.array([3.0]), Moments(product=one, **rest)) > 0.0
 
 
 def two_segments():

@@ -118,7 +118,9 @@ def explained_bps2(alpha: Floats, moments: Moments) -> float:
         return 0.0
     square = np.diag(moments.product)
     shared = alpha * square
-    joint = shared @ np.linalg.solve(moments.product + _RIDGE * np.diag(square), shared)
+    # A feature without a value in these rows, as in a fold before it was first heard, explains nothing.
+    ridge = np.where(square > 0.0, _RIDGE * square, 1.0)
+    joint = shared @ np.linalg.solve(moments.product + np.diag(ridge), shared)
     return float(max(joint, (alpha**2 * square).max()))
 
 
