@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
 import hypermm
 from hypermm.cli import root
-from hypermm.config.calibration_file import load_calibration
+from hypermm.config.calibration_file import encode_calibration, load_calibration
 from hypermm.recording import Recording
 from hypermm.recording.convert import read_standx
 from hypermm.recording.convert.standx import infer_aggressor
@@ -70,6 +71,20 @@ def test_calibrate_then_validate(folder, tmp_path, capsys):
     print({name: judged[name] for name in ("forecast_r2", "forecast_r2_error", "best_single_r2", "slope")})
     assert judged["forecast_r2"] > 0.02
     assert judged["independent_windows"] > 90
+    # Kills: an age by today's clock, or of the file in place of its data.
+    assert (judged["in_sample"], 0.0 < judged["age_share"] < 0.001) == (False, True)
+    again = ["validate", "--calibration", tmp_path / "moved.json", "--data", folder, "--coin", "ETH", "--json"]
+    day_ns, span_ns = 86_400 * 10**9, artifact.data_to_ns - artifact.data_from_ns
+    for later_ns, code, said_of_it in (
+        (span_ns, 0, "in-sample"),
+        (-4 * day_ns, 0, "4.0 days before its use"),
+        (-8 * day_ns, 2, "8.0 days before their use"),
+    ):
+        # Kills: what came after the judged rows without a word, old data taken.
+        span = {name: getattr(artifact, name) + later_ns for name in ("data_from_ns", "data_to_ns")}
+        (tmp_path / "moved.json").write_bytes(encode_calibration(msgspec.structs.replace(artifact, **span)))
+        assert run(*again) == code
+        assert said_of_it in capsys.readouterr().err
     assert run("calibrate", "--data", folder, "--coin", "ETH", "--out", out, "--no-replay", "--cost-test", "taker") == 0
     whole = load_calibration(out)
     assert whole.data_to_ns > artifact.data_to_ns
