@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -28,6 +29,9 @@ from hypermm.exchange.hyperliquid import http
 from hypermm.exchange.hyperliquid.endpoint import endpoint
 from hypermm.exchange.hyperliquid.streams import StreamAge, StreamStatus
 from hypermm.exchange.hyperliquid.websocket import Counts, Received
+from hypermm.recording import check as check_module
+from hypermm.recording import layout as layout_module
+from hypermm.recording import load as load_module
 from hypermm.recording.check import check_recording
 from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.recording.layout import folders
@@ -277,6 +281,51 @@ def test_two_recordings_do_not_share_a_folder(tmp_path: Path) -> None:
     assert len(folders(tmp_path)) == 2
     with pytest.raises(InvalidInputError, match="span_s"):
         RollingRecording(tmp_path, ["ETH"], 0.0)
+
+
+def test_a_recording_does_not_go_on_where_one_in_one_piece_stands(tmp_path: Path) -> None:
+    """Killed by: spans beside a whole file of the folder itself, which no reader ever looks at."""
+    (tmp_path / "trades_ETH.csv.gz").touch()
+    with pytest.raises(InvalidInputError, match=r"trades_ETH\.csv\.gz.*another folder"):
+        RollingRecording(tmp_path, ["ETH"], 60.0)
+    RollingRecording(tmp_path, ["BTC"], 60.0).close()
+
+
+@pytest.mark.parametrize("moment", ["before the pieces are listed", "before they are read", "while they are checked"])
+def test_pieces_joined_while_they_are_read_are_read_as_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Killed by: whole files looked for before pieces are, and a piece that is gone taken for a damaged one."""
+    recording = RollingRecording(tmp_path, ["ETH"], 3_600.0)
+    for second in (1, 2, 3):
+        rows = Rows()
+        time_ns = 1_700_000_000_000_000_000 + second * 1_000_000_000
+        rows.book("ETH", time_ns, time_ns - 1_000_000, [3000.0], [1.0], [3001.0], [1.0])
+        rows.best("ETH", time_ns, time_ns - 1_000_000, 3000.0, 1.0, 3001.0, 1.0)
+        recording.write(rows, time_ns)
+    expected = load_recording(tmp_path, "ETH").best_time_ns
+    module, name = {
+        "before the pieces are listed": (layout_module, "_pieces"),
+        "before they are read": (load_module, "read_tables"),
+        "while they are checked": (check_module, "read_table"),
+    }[moment]
+    read = getattr(module, name)
+
+    calls = itertools.count()
+    # Pieces are listed in the folder itself first, then in the span.
+    due = 1 if module is layout_module else 0
+
+    def seal_and_read(*arguments: Any) -> Any:
+        if next(calls) == due:
+            recording.close()
+            assert not list(tmp_path.rglob("*~*"))
+        return read(*arguments)
+
+    monkeypatch.setattr(module, name, seal_and_read)
+    if module is check_module:
+        assert check_recording(tmp_path) == []
+    assert load_recording(tmp_path, "ETH").best_time_ns.tolist() == expected.tolist()
+    assert expected.size == 3
 
 
 def test_the_status_line_says_phase_prices_refusals_and_what_is_late() -> None:

@@ -80,6 +80,10 @@ def check_recording(path: str | PathLike[str], instrument_file: str | PathLike[s
     instrument_file = instrument_file or facts_beside(start)
     for file in files:
         findings += _check_file(file, instrument_file)
+    if findings and not all(file.exists() for file in files):
+        # A recorder has joined pieces meanwhile: what is there now counts.
+        files = _files(start)
+        findings = [finding for file in files for finding in _check_file(file, instrument_file)]
     named = [(file.name, parsed) for file in files if (parsed := parse_name(file.name))]
     books = {parsed.coin: name for name, parsed in reversed(named) if parsed.stream == "orderbooks"}
     if start.is_dir() and not findings:

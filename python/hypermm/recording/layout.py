@@ -70,9 +70,10 @@ def stream_files(folder: Path, stream: str, coin: str) -> list[Path]:
     """Files that hold a stream of a coin, in order of time: one of the folder itself, or those of its spans."""
     found: list[Path] = []
     for place in folders(folder):
+        # Pieces first: a whole file made of them meanwhile is then seen, and never neither.
+        pieces = _pieces(place.iterdir(), stream, coin)
         whole = [place / whole_name(stream, coin, suffix) for suffix in SUFFIXES]
-        present = [path for path in whole if path.is_file()][:1]
-        found += present or _pieces(place.iterdir(), stream, coin)
+        found += [path for path in whole if path.is_file()][:1] or pieces
         if place == folder and found:
             break
     return found

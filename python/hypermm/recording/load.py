@@ -39,7 +39,8 @@ def available_coins(path: str | PathLike[str]) -> list[str]:
         RecordingError: `path` is no folder.
     """
     folder = _folder(path)
-    items = (item for place in folders(folder) for item in place.glob(f"{_BOOK}_*") if item.is_file())
+    # A piece may be gone by now: its whole file is then there, and the coin too.
+    items = (item for place in folders(folder) for item in place.glob(f"{_BOOK}_*") if not item.is_dir())
     return sorted({named.coin for item in items if (named := parse_name(item.name)) is not None})
 
 
@@ -97,8 +98,8 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
     trades, replayed, duplicate = _trades(table, columns["book_exchange_time_ns"])
     columns |= trades
     sources["trade"] = table.source(np.flatnonzero(~(replayed | duplicate)))
-    if files := stream_files(folder, _CONTEXT, coin):
-        context = read_tables(files)
+    context = _present(folder, _CONTEXT, coin)
+    if context is not None:
         columns |= _context(context)
         sources["context"] = context.source(np.arange(context.rows))
     return Recording(
@@ -122,15 +123,27 @@ def _folder(path: str | PathLike[str]) -> Path:
     return folder
 
 
+def _present(folder: Path, stream: str, coin: str) -> Table | None:
+    """A stream of a coin, None where there is none; once more when a recorder has joined its pieces meanwhile."""
+    if not (files := stream_files(folder, stream, coin)):
+        return None
+    try:
+        return read_tables(files)
+    except RecordingError:
+        if all(path.exists() for path in files):
+            raise
+    return read_tables(stream_files(folder, stream, coin))
+
+
 def _table(folder: Path, stream: str, coin: str) -> Table:
-    files = stream_files(folder, stream, coin)
-    if not files:
+    table = _present(folder, stream, coin)
+    if table is None:
         raise RecordingError(
             field=f"{stream}_{coin}",
             value="missing file",
             expected=f"{stream}_{coin}{SUFFIXES[0]}, {SUFFIXES[1]} or {SUFFIXES[2]} in {folder}",
         )
-    return read_tables(files)
+    return table
 
 
 def _clocks(table: Table, stream: str) -> dict[str, NDArray[np.int64]]:

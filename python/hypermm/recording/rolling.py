@@ -93,7 +93,8 @@ class RollingRecording:
         span_s: Length of a span, s.
 
     Raises:
-        InvalidInputError: A span is not above 0 s, or another process records into the folder.
+        InvalidInputError: A span is not above 0 s, another process records into the folder, or a recording of one of
+            the coins stands there in one piece, which readers would take for all there is.
         MissingDependencyError: pyarrow is not installed.
         OSError: The folder cannot be written.
     """
@@ -104,6 +105,7 @@ class RollingRecording:
         arrow_modules()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        _refuse_whole(folder, coins)
         self._lock = _locked(folder)
         self.rows_written = 0
         self._coins = tuple(coins)
@@ -159,6 +161,19 @@ class RollingRecording:
         """Ends the span and lets another process record into the folder."""
         self._end_span()
         self._lock.close()
+
+
+def _refuse_whole(folder: Path, coins: Sequence[str]) -> None:
+    """A file of the folder itself is read instead of all spans, see `layout`."""
+    for path in sorted(folder.iterdir()):
+        named = parse_name(path.name)
+        if named is not None and named.coin in coins:
+            raise InvalidInputError(
+                field="folder",
+                value=str(path),
+                expected="a folder without a recording in one piece of the same coin",
+                hint="give another folder, or move that recording away: with it there, the new one would not be read",
+            )
 
 
 def _locked(folder: Path) -> IO[bytes]:
