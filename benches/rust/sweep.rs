@@ -36,7 +36,7 @@ fn grid(points: usize) -> Vec<SweepRun> {
                 level_spacing_bps: 0.5 + 0.2 * column,
                 ..EngineConfig::default()
             };
-            SweepRun { config, fill_model: settings.fill_model }
+            SweepRun { config, fill_model: settings.fill_model, latency: settings.latency, blocks: None }
         })
         .collect()
 }

@@ -2785,7 +2785,7 @@ def run_sweep(
     *,
     seed: SupportsIndex = 0,
     cycle_ns: _Time = 250_000_000,  # noqa: PYI054 - the default itself says more than three dots
-    latency: _Time | tuple[_Time, _Time] = (30_000_000, 30_000_000),
+    latency: str | _Time | tuple[_Time, _Time] | list[str | _Time | tuple[_Time, _Time]] = (30_000_000, 30_000_000),
     threads: SupportsIndex | None = None,
     progress: Callable[[int, int], object] | None = None,
     references: dict[str, tuple[_Column, _Column]] | None = None,
@@ -2799,7 +2799,7 @@ def run_sweep(
         fill_models: As `backtest` takes one.
         seed: Seed of every draw.
         cycle_ns: Least time between quotes, ns.
-        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        latency: As `backtest` takes it, "venue" too; or a list with one for each fill model.
         threads: Threads to play on; all cores without it.
         progress: Called with (events played, events of all runs), at most twenty times a second and once at the end.
         references: Prices of other markets, as `backtest` takes them.

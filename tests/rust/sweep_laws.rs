@@ -10,12 +10,14 @@ use hypermm_core::instrument::Instrument;
 use hypermm_core::state::queue::CancelModel;
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side};
 use hypermm_simulation::backtest::output::Summary;
-use hypermm_simulation::backtest::replay::{BacktestSettings, run};
+use hypermm_simulation::backtest::replay::{BacktestSettings, run_timed};
 use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::market::references::ReferenceColumns;
 use hypermm_simulation::market::session::{Session, SessionSettings};
+use hypermm_simulation::venue::blocks::BlockSettings;
 use hypermm_simulation::venue::fill_models::FillSettings;
+use hypermm_simulation::venue::latency::Latency;
 use proptest::prelude::*;
 
 use crate::engine_storm::calibration;
@@ -37,8 +39,11 @@ fn bits(rows: &[Summary]) -> Vec<String> {
 
 fn alone(columns: &RecordingColumns<'_>, runs: &[SweepRun], settings: &BacktestSettings) -> Vec<Summary> {
     let once = |one: &SweepRun| {
-        let settings = BacktestSettings { fill_model: one.fill_model, ..*settings };
-        run(columns, &eth(), &one.config, &settings, &mut |_| {}).unwrap().summary
+        let settings = BacktestSettings { fill_model: one.fill_model, latency: one.latency, ..*settings };
+        let mut engine = QuoteEngine::new(eth(), one.config.clone()).unwrap();
+        run_timed(columns, &eth(), &one.config, &settings, one.blocks.as_ref(), &mut engine, &mut |_| {})
+            .unwrap()
+            .summary
     };
     runs.iter().map(once).collect()
 }
@@ -97,20 +102,27 @@ fn fill_model() -> impl Strategy<Value = FillSettings> {
 }
 
 fn one_run() -> impl Strategy<Value = SweepRun> {
-    (config(), fill_model()).prop_map(|(config, fill_model)| SweepRun { config, fill_model })
+    let to_venue_ms = prop_oneof![Just(30_i64), 0_i64..400];
+    (config(), fill_model(), to_venue_ms, any::<bool>()).prop_map(|(config, fill_model, to_venue_ms, is_venue)| {
+        let latency = Latency { to_venue_ns: to_venue_ms * 1_000_000, ..Latency::default() };
+        SweepRun { config, fill_model, latency, blocks: is_venue.then(BlockSettings::default) }
+    })
+}
+
+fn paper(config: EngineConfig) -> SweepRun {
+    SweepRun { config, fill_model: FillSettings::OPTIMISTIC, latency: Latency::default(), blocks: None }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     // Kills: any state two runs of a sweep share that one of them changes, a field read from another run's
-    // configuration, a row in the wrong place, a fold that depends on threads.
+    // configuration, a latency or blocks that are not the run's own, a row in the wrong place, a fold that depends on threads.
     #[test]
     fn a_sweep_is_its_runs_alone_to_the_bit(
         runs in proptest::collection::vec(one_run(), 1..9),
         threads in 1_usize..4,
         cycle_ms in prop_oneof![Just(0_i64), Just(250), 1..2000_i64],
-        to_venue_ms in 0_i64..400,
         seed in 0_u64..1000,
     ) {
         let session = session(240.0, seed);
@@ -120,11 +132,7 @@ proptest! {
         let prices: Vec<f64> = (0..times_ns.len()).map(|row| 4270.0 + (row % 7) as f64).collect();
         let others = ["spot", "BTC"].map(|name| ReferenceColumns { name, time_ns: &times_ns, price: &prices });
         columns.references = &others;
-        let latency = hypermm_simulation::venue::latency::Latency {
-            to_venue_ns: to_venue_ms * 1_000_000,
-            ..Default::default()
-        };
-        let settings = BacktestSettings { seed, cycle_ns: cycle_ms * 1_000_000, latency, ..BacktestSettings::default() };
+        let settings = BacktestSettings { seed, cycle_ns: cycle_ms * 1_000_000, ..BacktestSettings::default() };
         prop_assert_eq!(bits(&swept(&columns, &runs, &settings, threads)), bits(&alone(&columns, &runs, &settings)));
     }
 }
@@ -208,10 +216,7 @@ fn a_silence_of_the_feed_changes_nothing_of_that() {
         }
         let columns = session.columns();
         let runs: Vec<SweepRun> = [0.005, 0.015, 0.1]
-            .map(|risk_aversion| SweepRun {
-                config: EngineConfig { risk_aversion, ..EngineConfig::default() },
-                fill_model: FillSettings::OPTIMISTIC,
-            })
+            .map(|risk_aversion| paper(EngineConfig { risk_aversion, ..EngineConfig::default() }))
             .to_vec();
         let rows = swept(&columns, &runs, &settings, 1);
         assert!(rows.iter().all(|row| row.fills > 10), "{rows:?}");
@@ -223,7 +228,7 @@ fn a_silence_of_the_feed_changes_nothing_of_that() {
 fn a_wrong_run_is_refused_by_its_place_and_nothing_is_played() {
     let session = session(60.0, 1);
     let columns = session.columns();
-    let good = SweepRun { config: EngineConfig::default(), fill_model: FillSettings::OPTIMISTIC };
+    let good = paper(EngineConfig::default());
     let config = EngineConfig { levels: 99, ..EngineConfig::default() };
     let runs = [good.clone(), SweepRun { config, ..good.clone() }];
     let told = &mut 0;
@@ -250,7 +255,7 @@ fn a_refused_event_ends_the_sweep_with_stream_and_row() {
     let row = prices.len() / 2;
     prices[row] += 0.000_123;
     columns.trade_price = &prices;
-    let run = SweepRun { config: EngineConfig::default(), fill_model: FillSettings::OPTIMISTIC };
+    let run = paper(EngineConfig::default());
     let refused = sweep(&columns, &eth(), &vec![run; 5], &BacktestSettings::default(), 2, &mut |_| true).unwrap_err();
     assert!(refused.detail().hint.contains(&format!("trade row {row}")), "{refused}");
 }
@@ -258,7 +263,7 @@ fn a_refused_event_ends_the_sweep_with_stream_and_row() {
 #[test]
 fn a_caller_that_says_stop_gets_no_answer() {
     let session = session(60.0, 1);
-    let run = SweepRun { config: EngineConfig::default(), fill_model: FillSettings::OPTIMISTIC };
+    let run = paper(EngineConfig::default());
     let answer =
         sweep(&session.columns(), &eth(), &vec![run; 50], &BacktestSettings::default(), 1, &mut |_| false).unwrap();
     assert!(answer.is_none());

@@ -9,7 +9,7 @@ import hypermm
 if TYPE_CHECKING:
     from hypermm.recording import Recording
 
-__all__ = ["FillView", "fill_views", "view_models"]
+__all__ = ["FillView", "fill_views", "resolved", "view_latency", "view_models"]
 
 _NAMES = ("pessimistic", "calibrated", "optimistic")
 
@@ -41,6 +41,16 @@ def view_models() -> dict[str, str]:
     return dict(zip(_NAMES, ("risk_averse", "calibrated", "paper"), strict=True))
 
 
+def view_latency(fill_model: object, latency: Any) -> Any:
+    """The latency a view has: "venue" for the calibrated model, which was fitted with it, else the one given."""
+    return "venue" if fill_model == "calibrated" else latency
+
+
+def resolved(fill_model: Any, coin: str) -> Any:
+    """A fill model with the numbers that "calibrated" stands for; any other as it is."""
+    return ("calibrated", *hypermm.fill_calibration(coin)) if fill_model == "calibrated" else fill_model
+
+
 def fill_views(
     recording: Recording,
     instrument: hypermm.Instrument,
@@ -61,12 +71,12 @@ def fill_views(
     """
     views = []
     for view, model in view_models().items():
-        changed = {"latency": "venue"} if model == "calibrated" else {}
+        changed = {"latency": "venue"} if view_latency(model, None) == "venue" else {}
         summary = hypermm.backtest(
             recording, instrument, config, fill_model=model, log_decisions=False, **(arguments | changed)
         ).summary()
-        numbers = [f"{number:g}" for number in hypermm.fill_calibration(instrument.coin)]
-        shown = " ".join(["calibrated", *numbers]) if model == "calibrated" else model
+        numbers = [f"{number:g}" for number in resolved(model, instrument.coin)[1:]] if model == "calibrated" else []
+        shown = " ".join([model, *numbers])
         markouts = summary["markout_bps"] or {}
         figures = (summary["fills"], summary["volume_usd"], summary["pnl_usd"], summary["edge_bps"])
         views.append(FillView(view, shown, *figures, markouts.get("10s")))

@@ -53,12 +53,12 @@ pub(crate) fn backtest(
 ) -> PyResult<PyBacktestResult> {
     let instrument = instrument_of(instrument)?;
     let config = config_of(config)?;
-    let blocks = latency.and_then(blocks_of);
+    let (latency, blocks) = latency.map_or(Ok((Latency::default(), None)), timing_of)?;
     let settings = BacktestSettings {
         seed: seed.map_or(Ok(0), |given| seed_of("seed", given))?,
         fill_model: fill_model.map_or(Ok(FillSettings::OPTIMISTIC), |given| fill_model_of(given, instrument.coin()))?,
         cycle_ns: cycle_ns.map_or(Ok(250_000_000), |given| time_ns("cycle_ns", given))?,
-        latency: latency.filter(|_| blocks.is_none()).map_or(Ok(Latency::default()), latency_of)?,
+        latency,
         log_decisions: log_decisions.map_or(Ok(true), |given| flag("log_decisions", given))?,
         ..BacktestSettings::default()
     };
@@ -137,9 +137,12 @@ pub(crate) fn markets_of<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec
     Ok(markets)
 }
 
-/// The matching venue's blocks and delays, as measured, where that is asked for by name.
-fn blocks_of(latency: &Bound<'_, PyAny>) -> Option<BlockSettings> {
-    latency.extract::<String>().is_ok_and(|name| name == "venue").then(BlockSettings::default)
+/// A latency, or by its name the matching venue's blocks and delays, as measured, in its place.
+pub(crate) fn timing_of(given: &Bound<'_, PyAny>) -> PyResult<(Latency, Option<BlockSettings>)> {
+    if given.extract::<String>().is_ok_and(|name| name == "venue") {
+        return Ok((Latency::default(), Some(BlockSettings::default())));
+    }
+    Ok((latency_of(given)?, None))
 }
 
 /// The fitted numbers of the calibrated fill model for a coin, pooled where it has none of its own.

@@ -9,13 +9,14 @@ use hypermm_simulation::backtest::replay::BacktestSettings;
 use hypermm_simulation::backtest::sweep::{SweepRun, sweep};
 use hypermm_simulation::market::recording::RecordingColumns;
 use hypermm_simulation::market::references::ReferenceColumns;
+use hypermm_simulation::venue::blocks::BlockSettings;
 use hypermm_simulation::venue::latency::Latency;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::access::over_rows;
-use crate::backtest::{fill_model_of, latency_of, markets_of};
+use crate::backtest::{fill_model_of, markets_of, timing_of};
 use crate::engine::{config_of, instrument_of};
 use crate::error::invalid_input;
 use crate::input::{count, seed_of, time_ns};
@@ -48,15 +49,20 @@ pub(crate) fn run_sweep<'py>(
         .iter()
         .map(|given| fill_model_of(given, instrument.coin()))
         .collect::<PyResult<Vec<_>>>()?;
+    let timings = timings_of(latency, models.len())?;
     let mut runs = Vec::new();
     for config in items("configs", configs)? {
         let config = config_of(&config)?;
-        runs.extend(models.iter().map(|model| SweepRun { config: config.clone(), fill_model: *model }));
+        runs.extend(models.iter().zip(&timings).map(|(model, (latency, blocks))| SweepRun {
+            config: config.clone(),
+            fill_model: *model,
+            latency: *latency,
+            blocks: blocks.clone(),
+        }));
     }
     let settings = BacktestSettings {
         seed: seed.map_or(Ok(0), |given| seed_of("seed", given))?,
         cycle_ns: cycle_ns.map_or(Ok(250_000_000), |given| time_ns("cycle_ns", given))?,
-        latency: latency.map_or(Ok(Latency::default()), latency_of)?,
         ..BacktestSettings::default()
     };
     let threads = match threads {
@@ -81,6 +87,16 @@ pub(crate) fn run_sweep<'py>(
     }
     let rows = played.ok_or_else(|| PyKeyboardInterrupt::new_err(()))?;
     PyList::new(py, rows.iter().map(|run| summary(py, run)).collect::<PyResult<Vec<Bound<'py, PyDict>>>>()?)
+}
+
+/// The timing of each fill model: one for all, or a list with one for each.
+fn timings_of(given: Option<&Bound<'_, PyAny>>, models: usize) -> PyResult<Vec<(Latency, Option<BlockSettings>)>> {
+    let Some(given) = given else { return Ok(vec![(Latency::default(), None); models]) };
+    let Ok(list) = given.cast::<PyList>() else { return Ok(vec![timing_of(given)?; models]) };
+    if list.len() != models {
+        return Err(invalid_input("latency", given, "one, or a list with one for each fill model", ""));
+    }
+    list.iter().map(|each| timing_of(&each)).collect()
 }
 
 fn items<'py>(field: &str, given: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {

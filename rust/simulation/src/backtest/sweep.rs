@@ -22,7 +22,9 @@ use super::replay::{BacktestSettings, new_cycle, run_out};
 use crate::market::merge::Merge;
 use crate::market::recording::{RecordingColumns, at_row};
 use crate::market::references::References;
+use crate::venue::blocks::BlockSettings;
 use crate::venue::fill_models::{FillModel, FillSettings, ProbabilisticFills, QueueFills};
+use crate::venue::latency::Latency;
 use crate::venue::recorded::RecordedVenue;
 
 /// Most threads of one sweep.
@@ -43,10 +45,14 @@ pub struct SweepRun {
     pub config: EngineConfig,
     /// What fills its orders.
     pub fill_model: FillSettings,
+    /// Latency of its messages.
+    pub latency: Latency,
+    /// Blocks and delays of the matching venue in place of the latency, where given.
+    pub blocks: Option<BlockSettings>,
 }
 
-/// Plays every run over the recording; summaries in the order of `runs`. Of `settings` the fill model and the logs are
-/// not read.
+/// Plays every run over the recording; summaries in the order of `runs`. Of `settings` the fill model, the latency and
+/// the logs are not read.
 ///
 /// `tell` is called on this thread with the share done, now and then; when it answers false the sweep ends early and
 /// there is no answer.
@@ -132,6 +138,7 @@ fn check(
     }
     for (place, run) in runs.iter().enumerate() {
         run.fill_model.validate()?;
+        run.latency.validate()?;
         // An engine refuses what the table of fields cannot know, such as a cap that is too large for the contract.
         QuoteEngine::new(instrument.clone(), run.config.clone())
             .map_err(|error| error.at_place(&format!("configs[{place}]")))?;
@@ -171,12 +178,13 @@ impl Market<'_> {
         group: &[Placed<'_>],
         model: impl Fn(FillSettings) -> Result<M>,
     ) -> Result<Vec<(usize, Summary)>> {
-        let settings = BacktestSettings { log_decisions: false, log_equity: false, ..*self.settings };
         let mut lanes = Vec::with_capacity(group.len());
         for (_, run) in group {
             let engine = QuoteEngine::new(self.instrument.clone(), run.config.clone())?;
-            let cycle =
-                new_cycle(self.columns, self.instrument, &run.config, (&settings, None), model(run.fill_model)?)?;
+            let settings =
+                BacktestSettings { latency: run.latency, log_decisions: false, log_equity: false, ..*self.settings };
+            let timing = (&settings, run.blocks.as_ref());
+            let cycle = new_cycle(self.columns, self.instrument, &run.config, timing, model(run.fill_model)?)?;
             lanes.push(Lane { engine, cycle });
         }
         let mut stretch = Stretch {
