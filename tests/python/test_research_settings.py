@@ -103,6 +103,30 @@ def test_tune_plays_the_calibration_of_the_settings_in_every_fold(
     assert (*tuned.base.by_fold, tuned.base.held_out) == tuple(values)
 
 
+# Kills: a view named calibrated that has another latency, or other numbers, than that of the backtest.
+def test_the_calibrated_view_is_one_in_backtest_sweep_and_tune(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--data", str(folder), "--coin", "ETH", "--set", "levels=2", "--set", "run.to_venue_ms=5"]
+    views = answer_of(capsys, "backtest", *line, "--out", str(tmp_path / "alone"))["views"]
+    found = answer_of(capsys, "sweep", *line, "--grid", str(folder / "grid.toml"), "--out", str(tmp_path / "swept"))
+    rows = {row["view"]: row for row in parquet.read_table(found["results"]).to_pylist()}
+    for view in views:
+        row = rows[view["view"]]
+        ours = (row["fills"], row["volume_usd"], row["pnl_usd"], row["edge_bps"], row["markout_bps_10s"])
+        names = ("fills", "volume_usd", "pnl_usd", "edge_bps", "markout_bps")
+        assert ours == tuple(view[name] for name in names), view["view"]
+    line += ["--trials", "1", "--folds", "3", "--objective", "pnl_usd", "--fields", "levels"]
+    tuned = answer_of(capsys, "tune", *line, "--out", str(tmp_path / "tuned"))
+    recording, instrument = load_recording(folder, "ETH"), hypermm.Instrument("ETH", 4, 25)
+    cap = instrument.round_size(10_000 / float(mid_path(recording).mid_price[0]))
+    config = hypermm.EngineConfig(levels=2, max_position=cap)
+    last = hypermm.backtest(
+        folds_of(recording, 3)[-1], instrument, config, fill_model="calibrated", latency="venue"
+    ).summary()
+    assert tuned["base"]["held_out"] == [last["pnl_usd"]]
+
+
 # Kills: a synthetic market played without the calibration that the settings name, and no word of it.
 def test_gap_refuses_a_calibration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["gap", "--preset", "hype", "--seeds", "2", "--fit-seeds", "0", "--minutes", "1"]

@@ -54,14 +54,16 @@ def alone(recording: Recording) -> arrow.Table:
     return hypermm.sweep(recording, INSTRUMENT, CONFIGS, **SETTINGS)
 
 
-# Kills: a run that hears of another, a view that is mixed up, a row in the wrong place, a setting not passed on.
+# Kills: a run that hears of another, a view that is mixed up or of another latency than the backtest's, a row in the
+# wrong place, a setting not passed on.
 def test_every_row_is_what_the_backtest_says_of_that_run_to_the_bit(recording: Recording, alone: arrow.Table) -> None:
     rows = alone.to_pylist()
     assert len(rows) == len(CONFIGS) * 3
     runs = [(config, view, model) for config in CONFIGS for view, model in view_models().items()]
     fills = 0
     for row, (config, view, model) in zip(rows, runs, strict=True):
-        result = hypermm.backtest(recording, INSTRUMENT, config, fill_model=model, **SETTINGS)
+        timing = {"latency": "venue"} if view == "calibrated" else {}
+        result = hypermm.backtest(recording, INSTRUMENT, config, fill_model=model, **(SETTINGS | timing))
         summary = result.summary()
         assert row["view"] == view
         assert CONFIGS[row["point"]] == config
@@ -182,6 +184,41 @@ def test_a_folder_of_another_sweep_is_refused_by_what_differs(what: str, recordi
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+# Kills: a folder that goes on under code that fills, or computes, otherwise than the rows it holds.
+@pytest.mark.parametrize("what", ["version", "views"])
+def test_a_sweep_does_not_go_on_under_other_code(
+    what: str, recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: dict[str, Any] = {"views": {"calibrated": "calibrated"}, "out": tmp_path, **SETTINGS}
+    hypermm.sweep(recording, INSTRUMENT, CONFIGS[:1], **arguments)
+    if what == "version":
+        monkeypatch.setattr("hypermm.research.sweep.version", lambda _name: "0.0.0")
+    else:
+        monkeypatch.setattr(hypermm, "fill_calibration", lambda _coin: (3.0, 0.5, 0.25))
+    with pytest.raises(InvalidInputError, match=f"out: {what}"):
+        hypermm.sweep(recording, INSTRUMENT, CONFIGS[:1], **arguments)
+
+
+# Kills: a worker that goes on with the recording a folder held before, or plays one that was written after the start.
+def test_workers_play_the_recording_that_is_swept(recording: Recording, tmp_path: Path) -> None:
+    other = market(8)
+    arguments: dict[str, Any] = {"instrument": INSTRUMENT, "configs": CONFIGS[:1], **SETTINGS}
+
+    class Late(ThreadPoolExecutor):
+        def submit(self, *task: Any) -> Any:  # type: ignore[override]
+            write_recording(other, tmp_path)
+            return super().submit(*task)
+
+    with ThreadPoolExecutor(1) as pool:
+        for held in (recording, other, recording):
+            write_recording(held, tmp_path)
+            there = hypermm.sweep((tmp_path, "ETH"), executor=pool, **arguments)
+            assert there.equals(hypermm.sweep(held, **arguments))
+    write_recording(market(9), tmp_path)
+    with Late(1) as pool, pytest.raises(InvalidInputError, match="hash"):
+        hypermm.sweep((tmp_path, "ETH"), executor=pool, **arguments)
+
+
 def test_wrong_arguments_are_refused_by_name(recording: Recording, tmp_path: Path) -> None:
     (tmp_path / "foreign.parquet").write_bytes(b"mine")
     for wrong, field in (
@@ -192,6 +229,7 @@ def test_wrong_arguments_are_refused_by_name(recording: Recording, tmp_path: Pat
         ({"threads": 0}, "threads"),
         ({"seed": -1}, "seed"),
         ({"views": {"mine": "nobody"}}, "fill_model"),
+        ({"latency": "vanue"}, "latency"),
         ({"out": tmp_path}, "out"),
         ({"configs": {"levels": [2, 99]}}, "levels"),
         ({"configs": {"levels": []}}, "levels"),

@@ -87,12 +87,42 @@ def test_the_front_is_what_no_other_trial_is_better_than_in_both(result: TuneRes
 # Kills: a step that sees the fold it is judged in.
 def test_each_step_takes_the_best_of_the_folds_before(result: TuneResult) -> None:
     assert [step.fold for step in result.walk] == [1, 2]
-    first = max(result.points, key=lambda point: point.by_fold[0][0] or -np.inf)
+    assert [step.candidates for step in result.walk] == [16, TRIALS]
+    first = max(result.points[:16], key=lambda point: point.by_fold[0][0] or -np.inf)
     assert result.walk[0].trial == first.trial
     assert result.walk[0].after == first.by_fold[1]
     assert result.walk[1].trial == result.front[0].trial
     assert result.walk[1].after == result.front[0].held_out
     assert result.walk[1].base == result.base.held_out
+
+
+# Kills: a step that chooses among trials the sampler proposed after it had seen the fold the step is judged in.
+def test_a_step_chooses_among_trials_no_fold_had_a_say_in(recording: Recording) -> None:
+    arguments: dict[str, Any] = {"trials": 48, "folds": 4, "objectives": ["pnl_usd"]}
+    result, other = search(recording, **arguments), search(market(8), **arguments)
+    blind = result.walk[0].candidates
+    fields = [[point.fields for point in found.points] for found in (result, other)]
+    assert fields[0][:blind] == fields[1][:blind]
+    assert fields[0][blind] != fields[1][blind]
+    assert [step.candidates for step in result.walk] == [16, 16, 48]
+    assert all(step.trial < blind for found in (result, other) for step in found.walk[:-1])
+    best = [max(found.points, key=lambda point: point.by_fold[0][0] or -np.inf) for found in (result, other)]
+    assert any(point.trial >= blind for point in best), "choosing among all would have been the same"
+
+
+# Kills: a search that goes on with trials that other code has played.
+@pytest.mark.parametrize("what", ["version", "fill_model"])
+def test_a_search_does_not_go_on_under_other_code(
+    what: str, recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: dict[str, Any] = {"trials": 1, "fill_model": "calibrated", "out": tmp_path}
+    search(recording, **arguments)
+    if what == "version":
+        monkeypatch.setattr("hypermm.research.tune.version", lambda _name: "0.0.0")
+    else:
+        monkeypatch.setattr(hypermm, "fill_calibration", lambda _coin: (3.0, 0.5, 0.25))
+    with pytest.raises(InvalidInputError, match=f"out: {what}"):
+        search(recording, **arguments)
 
 
 # Kills: a sampler without a seed, trials that depend on which thread came first.
@@ -214,13 +244,22 @@ def test_the_command_writes_a_page_and_says_what_holds(
     assert answer["trials"] == 4
     assert answer["front"][0]["held_out"][0] is not None
     page = Path(answer["page"]).read_text("utf-8")
-    for text in ("held out", "Walking forward", "risk_aversion", "largest drawdown, USD", "plotly"):
+    for text in (
+        "held out",
+        "Walking forward",
+        "at random",
+        "all 4, held out",
+        "risk_aversion",
+        "largest drawdown, USD",
+        "plotly",
+    ):
         assert text in page
     assert 'src="http' not in page
     assert run(line) == 0
     shown = capsys.readouterr().out
     assert "held out edge bps" in shown
     assert "Walking forward" in shown
+    assert "drawn at random" in " ".join(shown.split())
     (tmp_path / "ranges.toml").write_text("[ranges]\nlevels = [1, 99]\n")
     assert run([*line[:-4], "--ranges", str(tmp_path / "ranges.toml")]) == 2
     assert run(["tune", "--data", str(tmp_path / "data"), "--coin", "ETH", "--objective", "sharpe"]) == 2

@@ -16,7 +16,7 @@ from hypermm.recording.instruments import facts_beside
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.evaluate import mid_path
 from hypermm.research.ranges import default_ranges, load_ranges
-from hypermm.research.views import view_models
+from hypermm.research.views import view_latency, view_models
 
 if TYPE_CHECKING:
     from hypermm.research.tune import TuneResult
@@ -98,6 +98,7 @@ def tune(
     named = DEFAULT_FIELDS if fields is None else [name.strip() for name in fields.split(",")]
     ranges = default_ranges(base, named) if ranges_file is None else load_ranges(ranges_file)
     folder = Path(out) if out else Path("out") / f"tune-{coin.replace(':', '-')}"
+    model = view_models()[view]
     with progress_bar(f"{trials} trials") as advance:
         result = search(
             recording,
@@ -107,10 +108,12 @@ def tune(
             trials=trials,
             ranges=ranges,
             folds=folds,
-            fill_model=view_models()[view],
+            fill_model=model,
             seed=settings.run.seed,
             cycle_ns=settings.run.cycle_ns,
-            latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
+            latency=view_latency(
+                model, (round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6))
+            ),
             threads=threads,
             references=references_beside(data, base.calibration),
             out=folder,
@@ -125,7 +128,11 @@ def tune(
         print_json(answer)
         return
     print_table(f"{coin}, {view}: the front of {len(result.points)} trials", _front(result))
-    print_table("Walking forward: the best of the folds before, in each", _walk(result))
+    print_table(
+        "Walking forward: the best of the folds before, in each; but for the last fold, of the trials drawn at random "
+        "before the search learned from any fold",
+        _walk(result),
+    )
     click.echo(str(page))
 
 
@@ -141,7 +148,7 @@ def _front(result: TuneResult) -> list[dict[str, Any]]:
 
 def _walk(result: TuneResult) -> list[dict[str, Any]]:
     return [
-        {"fold": step.fold, "trial": str(step.trial)}
+        {"fold": step.fold, "chosen among": step.candidates, "trial": str(step.trial)}
         | _named("before ", result, step.before)
         | _named("in it ", result, step.after)
         | _named("base ", result, step.base)

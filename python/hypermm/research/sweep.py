@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from hypermm.exceptions import InvalidInputError, MissingDependencyError
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.schema import STREAMS
 from hypermm.research.grid import grid_configs
-from hypermm.research.views import view_models
+from hypermm.research.views import resolved, view_latency, view_models
 
 try:
     import pyarrow as arrow
@@ -42,7 +43,7 @@ __all__ = ["sweep"]
 
 # Enough that reading and checking a recording once more does not show, few enough that a killed sweep loses little.
 _CHUNK = 32
-_FORMAT = 1
+_FORMAT = 2
 _ROW = re.compile(rf"\b(?P<stream>{'|'.join(STREAMS)}) row (?P<row>\d+)")
 _COUNTS = (
     "fills",
@@ -82,7 +83,7 @@ _HORIZONS = ("0.5s", "1s", "5s", "10s", "30s", "60s")
 class _Task(NamedTuple):
     """What a worker needs for any chunk; the recording goes by its place."""
 
-    source: tuple[str, str]
+    source: tuple[str, str, str]
     instrument: Instrument
     views: tuple[tuple[str, FillModel], ...]
     settings: dict[str, Any]
@@ -97,7 +98,7 @@ def sweep(
     views: Mapping[str, FillModel] | None = None,
     seed: int = 0,
     cycle_ns: int = 250_000_000,
-    latency: int | tuple[int, int] = (30_000_000, 30_000_000),
+    latency: str | int | tuple[int, int] = (30_000_000, 30_000_000),
     references: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     out: str | PathLike[str] | None = None,
     chunk: int = _CHUNK,
@@ -117,10 +118,10 @@ def sweep(
         executor: Any `concurrent.futures.Executor`, one chunk of configurations a task; without it all cores of this
             process are used.
         views: Fill models by the name their rows shall have; pessimistic, calibrated and optimistic
-            without it. All have the `latency` given; `hypermm backtest` plays its calibrated view with the venue's.
+            without it. One of the model "calibrated" has the venue's blocks and delays, as in `hypermm backtest`.
         seed: Seed of every draw.
         cycle_ns: Least time between quotes, ns.
-        latency: Our messages' latency, ns: one number for both ways, or (to the venue, back from it).
+        latency: Our messages' latency in the other views, as `hypermm.backtest` takes it.
         references: Prices of other markets by name, as `hypermm.backtest` takes them.
         out: Folder for the results.
         chunk: Configurations of one task and one part of the results.
@@ -132,7 +133,8 @@ def sweep(
         of the configuration, and the figures of `BacktestResult.summary`; markout_bps_10s and so on by horizon.
 
     Raises:
-        InvalidInputError: A setting is refused, or `out` holds another sweep: recording, grid or settings differ.
+        InvalidInputError: A setting is refused; or `out` holds another sweep: recording, grid, settings, the numbers of
+            a fill model or the version of this package differ; or a worker reads another recording in that folder.
         InvalidConfigError: A grid is refused.
         RecordingError: The folder's recording is refused.
     """
@@ -140,7 +142,8 @@ def sweep(
     _check(points, executor, chunk)
     loaded = recording if isinstance(recording, Recording) else load_recording(*recording)
     chosen = tuple((views or view_models()).items())
-    settings: dict[str, Any] = {"seed": seed, "cycle_ns": cycle_ns, "latency": latency}
+    latencies = [view_latency(model, latency) for _, model in chosen]
+    settings: dict[str, Any] = {"seed": seed, "cycle_ns": cycle_ns, "latency": latencies}
     chunks = [points[start : start + chunk] for start in range(0, len(points), chunk)]
     store = None
     if out is not None:
@@ -153,7 +156,15 @@ def sweep(
         done = _here(loaded, instrument, chunks, todo, chosen, settings, threads, progress)
     else:
         done = _elsewhere(
-            executor, recording, instrument, chunks, todo, chosen, settings | {"threads": threads or 1}, progress
+            executor,
+            recording,
+            recording_hash(loaded),
+            instrument,
+            chunks,
+            todo,
+            chosen,
+            settings | {"threads": threads or 1},
+            progress,
         )
     for place, summaries in done:
         rows = _rows(place * chunk, chunks[place], [name for name, _ in chosen], summaries)
@@ -191,11 +202,12 @@ def _plan(
 ) -> dict[str, Any]:
     return {
         "format": _FORMAT,
+        "version": version("hypermm"),
         "recording": recording_hash(recording),
         "instrument": repr(instrument),
         "grid": configs_hash(points),
         "configurations": len(points),
-        "views": [list(view) for view in views],
+        "views": [[name, resolved(model, recording.coin)] for name, model in views],
         **settings,
         "chunk": chunk,
     }
@@ -231,6 +243,7 @@ def _tell(progress: Progress, before: int, total: int, done: int, _total: int) -
 def _elsewhere(
     executor: Executor,
     recording: Recording | tuple[str | PathLike[str], str],
+    held: str,
     instrument: Instrument,
     chunks: Sequence[Sequence[EngineConfig]],
     todo: Sequence[int],
@@ -239,8 +252,8 @@ def _elsewhere(
     progress: Progress | None,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Chunks as tasks of an executor, in the order they come back."""
-    with _shared(recording) as source:
-        task = _Task(source, instrument, tuple(views), settings)
+    with _shared(recording) as (kind, folder):
+        task = _Task((kind, folder, held), instrument, tuple(views), settings)
         running: dict[Future[list[dict[str, Any]]], int] = {
             executor.submit(_play, task, chunks[place]): place for place in todo
         }
@@ -281,11 +294,24 @@ def _run(
 
 
 @lru_cache(maxsize=2)
-def _held(kind: str, place: str) -> Any:
-    """A recording read once by each worker: columns mapped into memory, or a folder's coin."""
+def _held(kind: str, place: str, expected: str) -> Any:
+    """A recording read once by each worker: columns mapped into memory, or a folder's coin.
+
+    Raises:
+        InvalidInputError: The folder holds another recording than the one that is swept.
+    """
     if kind == "columns":
+        # Written for this sweep alone into a folder of its own.
         return {file.stem: np.load(file, mmap_mode="r") for file in Path(place).glob("*.npy")}
-    return load_recording(place, kind.removeprefix("coin "))
+    recording = load_recording(place, kind.removeprefix("coin "))
+    if (found := recording_hash(recording)) != expected:
+        raise InvalidInputError(
+            field="recording",
+            value=f"{recording.coin} in {place}, hash {found}",
+            expected=f"what is swept, hash {expected}",
+            hint="it was written to since the sweep began, or this machine has another: give every worker the same",
+        )
+    return recording
 
 
 @contextmanager

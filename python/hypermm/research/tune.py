@@ -8,6 +8,7 @@ front, and no trial was chosen by it.
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from hypermm.exceptions import InvalidConfigError, InvalidInputError, MissingDep
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.folds import OBJECTIVES, Objective, folds_of, heard_in, joined
 from hypermm.research.ranges import FieldRange, default_ranges
+from hypermm.research.views import resolved
 
 try:
     import optuna
@@ -45,6 +47,8 @@ __all__ = ["DEFAULT_FIELDS", "TriedPoint", "TuneResult", "WalkStep", "tune"]
 DEFAULT_FIELDS = ("risk_aversion", "inventory_curvature", "levels", "level_spacing_bps", "adverse_selection_ratio")
 # Trials asked for at once and played together: all cores at any number of them, the same trials on any machine.
 _BATCH = 8
+# Trials with values before the sampler learns from them; a batch that begins earlier is drawn at random.
+_RANDOM = 10
 _MIN_FOLDS, _MAX_FOLDS = 3, 100
 
 
@@ -69,8 +73,12 @@ class TriedPoint(NamedTuple):
 class WalkStep(NamedTuple):
     """One step forward in time: the best of all folds before, in the next one.
 
+    What is tried is learned from all folds but the last. A step into one of these therefore chooses only among the
+    trials that were drawn before anything was learned; the step into the last chooses among all.
+
     Attributes:
         fold: The fold it is judged in, from 0; the last is the one held out.
+        candidates: How many trials it chose among.
         trial: Best by the first objective over the folds before.
         before: Each objective of that trial over the folds before.
         after: Each objective of that trial in this fold.
@@ -78,6 +86,7 @@ class WalkStep(NamedTuple):
     """
 
     fold: int
+    candidates: int
     trial: int
     before: tuple[float | None, ...]
     after: tuple[float | None, ...]
@@ -116,9 +125,13 @@ class TuneResult(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """A trial as it is kept: no values where nothing can be said of an objective, no runs where none was possible."""
+    """A trial as it is kept: no values where nothing can be said of an objective, no runs where none was possible.
+
+    One that is at random was drawn before any fold had a say.
+    """
 
     fields: dict[str, Any]
+    is_random: bool
     values: list[float]
     runs: list[dict[str, Any]]
 
@@ -191,7 +204,7 @@ def tune(
     fill_model: str | tuple[str, float] | tuple[float, float] = ("power", 1.0),
     seed: int = 0,
     cycle_ns: int = 250_000_000,
-    latency: int | tuple[int, int] = (30_000_000, 30_000_000),
+    latency: str | int | tuple[int, int] = (30_000_000, 30_000_000),
     references: References | None = None,
     threads: int | None = None,
     out: str | PathLike[str] | None = None,
@@ -212,7 +225,7 @@ def tune(
         fill_model: As `hypermm.backtest` takes it.
         seed: Seed of the sampler and of every draw of the runs.
         cycle_ns: Least time between quotes, ns.
-        latency: Our messages' latency, ns.
+        latency: Our messages' latency, as `hypermm.backtest` takes it.
         references: Prices of other markets by name, as `hypermm.backtest` takes them; a fold hears
             those of its own span.
         threads: Threads to play on; all cores without it.
@@ -234,13 +247,14 @@ def tune(
     settings = {"seed": seed, "cycle_ns": cycle_ns, "latency": latency}
     judge = _Judge(instrument, chosen, fill_model, threads, settings, references)
     plan = {
+        "version": version("hypermm"),
         "recording": recording_hash(recording),
         "instrument": repr(instrument),
         "base": configs_hash([base]),
         "objectives": list(objectives),
         "ranges": {name: list(place) for name, place in moved.items()},
         "folds": folds,
-        "fill_model": fill_model,
+        "fill_model": resolved(fill_model, recording.coin),
         **settings,
         "references": references_hash(references),
     }
@@ -249,7 +263,8 @@ def tune(
     start = {name: place.nearest(base.to_dict()[name]) for name, place in moved.items()}
     while (done := len(kept.trials)) < trials:
         batch = _batch(chosen, distributions, start, kept.trials, min(_BATCH, trials - done), seed)
-        kept.add(_played(base, batch, judge, parts[:-1]))
+        is_random = sum(bool(trial.values) for trial in kept.trials) < _RANDOM
+        kept.add(_played(base, batch, judge, parts[:-1], is_random=is_random))
         if progress is not None:
             progress(min(done + _BATCH, trials), trials)
     on_front = {trial.number for trial in _study(chosen, distributions, kept.trials[:trials]).best_trials}
@@ -291,14 +306,14 @@ def _batch(
 ) -> list[dict[str, Any]]:
     """What to try next: of the trials so far and the seed alone, so that a second life goes on as the first would."""
     study = _study(objectives, distributions, trials)
-    study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(trials)) % 2**32)
+    study.sampler = optuna.samplers.TPESampler(seed=(seed * 1_000_003 + len(trials)) % 2**32, n_startup_trials=_RANDOM)
     if not trials:
         study.enqueue_trial(dict(start))
     return [study.ask(dict(distributions)).params for _ in range(count)]
 
 
 def _played(
-    base: EngineConfig, batch: Sequence[dict[str, Any]], judge: _Judge, folds: Sequence[Recording]
+    base: EngineConfig, batch: Sequence[dict[str, Any]], judge: _Judge, folds: Sequence[Recording], *, is_random: bool
 ) -> list[_Trial]:
     configs: list[EngineConfig | None] = []
     for fields in batch:
@@ -312,11 +327,11 @@ def _played(
     trials = []
     for fields, config in zip(batch, configs, strict=True):
         if config is None:
-            trials.append(_Trial(fields, [], []))
+            trials.append(_Trial(fields, is_random, [], []))
             continue
         runs = [_figures(next(summaries)) for summaries in by_fold]
         values = [value for value in judge.values(runs) if value is not None]
-        trials.append(_Trial(fields, values if len(values) == judge.objectives else [], runs))
+        trials.append(_Trial(fields, is_random, values if len(values) == judge.objectives else [], runs))
     return trials
 
 
@@ -349,16 +364,16 @@ def _judged(
     base_by_fold = tuple(judge.values([summary]) for summary in judged_base)
     start = TriedPoint(-1, {}, judge.values(judged_base[:-1]), base_by_fold[:-1], base_by_fold[-1])
     walk = []
+    blind = {number: trials[number].runs for number in points if trials[number].is_random}
     for fold in range(1, len(parts) if front else 0):
         # All folds tuned on are before the last one: their best leads the front.
-        best = (
-            front[0]
-            if fold == len(parts) - 1
-            else _best(fold, {number: trials[number].runs for number in points}, objectives[0])
-        )
+        is_last = fold == len(parts) - 1
+        best = front[0] if is_last else _best(fold, blind, objectives[0])
         by_fold = (*points[best].by_fold, points[best].held_out)
         before = judge.values(trials[best].runs[:fold])
-        walk.append(WalkStep(fold, best, before, by_fold[fold], base_by_fold[fold]))
+        walk.append(
+            WalkStep(fold, len(points) if is_last else len(blind), best, before, by_fold[fold], base_by_fold[fold])
+        )
     spans = tuple((part.start_ns, part.end_ns) for part in parts)
     ordered = tuple(points[number] for number in sorted(points))
     return TuneResult(tuple(names), spans, start, ordered, tuple(points[number] for number in front), tuple(walk))

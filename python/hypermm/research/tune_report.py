@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from hypermm.research.tune import TriedPoint, TuneResult
+    from hypermm.research.tune import TriedPoint, TuneResult, WalkStep
 
 __all__ = ["render_tuning", "write_tuning"]
 
@@ -61,13 +61,19 @@ def render_tuning(result: TuneResult, title: str) -> str:
         leader=labels[0] if labels else "",
         walk_heads=[
             "fold",
+            "chosen among",
             "trial",
             *(f"before: {label}" for label in labels),
             *(f"in it: {label}" for label in labels),
             *(f"base: {label}" for label in labels),
         ],
         walk_rows=[
-            [_span(result.spans[step.fold]), str(step.trial), *map(_shown, (*step.before, *step.after, *step.base))]
+            [
+                _span(result.spans[step.fold]),
+                _candidates(result, step),
+                str(step.trial),
+                *map(_shown, (*step.before, *step.after, *step.base)),
+            ]
             for step in result.walk
         ],
         footer="Each fold is a run of its own, from the priors on.",
@@ -76,6 +82,11 @@ def render_tuning(result: TuneResult, title: str) -> str:
 
 def _row(name: str, fields: Any, point: TriedPoint) -> list[str]:
     return [name, *map(_shown, fields), *map(_shown, point.values), *map(_shown, point.held_out)]
+
+
+def _candidates(result: TuneResult, step: WalkStep) -> str:
+    is_last = step.fold == len(result.spans) - 1
+    return f"all {step.candidates}, held out" if is_last else f"{step.candidates} at random"
 
 
 def _span(span: tuple[int, int]) -> str:
