@@ -151,7 +151,6 @@ def test_a_wrong_arm_is_refused_by_name(arms: Any, field: str) -> None:
 
 # Bars of the issue: the edge a fill of the calibrated view is live's within 0.3 bps, known to max(0.1, 0.02·σ·√10) bps.
 BAR_BPS = 0.3
-VOLATILITY_BPS = {"hype": 1.7, "eth": 1.11, "btc": 0.7441, "sol": 1.643, "wlfi": 5.335}
 HOURS = {"sol": 64}
 
 
@@ -176,5 +175,5 @@ def test_calibrated_paper_has_no_bias_on_seeds_it_was_not_fitted_on(name: str) -
         )
     old, calibrated = by_arm["old paper setting"], by_arm["calibrated: + left alone"]
     assert old.fills_over_live < 0.8  # what it missed before
-    assert calibrated.error_bps <= max(0.1, 0.02 * VOLATILITY_BPS[name] * 10**0.5)
+    assert calibrated.error_bps <= max(0.1, 0.02 * market.parameters["volatility_bps"] * 10**0.5)
     assert abs(calibrated.difference_bps) <= BAR_BPS

@@ -12,6 +12,7 @@ use hypermm_simulation::backtest::gap::{GapSettings, PaperArm, PublicFeed, run_g
 use hypermm_simulation::backtest::output::BacktestOutput;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run_timed};
 use hypermm_simulation::backtest::sessions::{run_session, session_settings};
+use hypermm_simulation::backtest::silent::Silent;
 use hypermm_simulation::backtest::strategy::Strategy;
 use hypermm_simulation::market::preset::MarketPreset;
 use hypermm_simulation::market::session::Session;
@@ -326,4 +327,41 @@ fn numbers_out_of_range_are_refused_by_name() {
     for coin in ["ETH", "no such coin"] {
         FillSettings::Calibrated(FillCalibration::of(coin)).validate().unwrap();
     }
+}
+
+/// CRC-32 of a preset's contract, fees and parameters, and of the prints of ten minutes in which we do not trade: those
+/// change with the code of the market's agents too.
+fn market_digest(preset: &MarketPreset) -> u32 {
+    let settings = session_settings(preset, 0, 600.0).unwrap();
+    let session = run_session(preset, &config(), &settings, &mut Silent, &mut |_| {}).unwrap().session;
+    assert!(session.trade_price.len() > 100);
+    let MarketPreset { coin, size_decimals, max_leverage, maker_fee_bps, taker_fee_bps, parameters, .. } = preset;
+    let market = (coin, size_decimals, max_leverage, maker_fee_bps, taker_fee_bps, parameters);
+    let Session { trade_exchange_time_ns, trade_price, trade_size, trade_aggressor, .. } = &session;
+    let prints = (trade_exchange_time_ns, trade_price, trade_size, trade_aggressor);
+    crc32fast::hash(format!("{market:?} {prints:?}").as_bytes())
+}
+
+/// Kills: a preset refitted, or its agents changed, while the fill numbers stay those of the market it was.
+#[test]
+fn fill_numbers_were_fitted_in_the_presets_as_they_are() {
+    let coins: Vec<_> = FillCalibration::FITTED.iter().map(|(coin, ..)| *coin).collect();
+    assert_eq!(coins, MarketPreset::ALL.iter().map(|preset| preset.coin.as_ref()).collect::<Vec<_>>());
+    let mut stale = Vec::new();
+    for (preset, (coin, fitted_in, _)) in MarketPreset::ALL.iter().zip(FillCalibration::FITTED) {
+        let digest = market_digest(preset);
+        if digest != *fitted_in {
+            stale.push(format!("{coin}: fitted in {fitted_in:#010x}, is {digest:#010x}"));
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "{}. Refit with: hypermm gap --fit-seeds 32 --preset hype --preset eth --preset sol --preset wlfi; the same with \
+         --preset btc; put numbers and digests into fill_models.rs and judge with: pytest -m verify -s tests/python/test_gap.py",
+        stale.join("; ")
+    );
+    let (first, second) = (&MarketPreset::ALL[0], &MarketPreset::ALL[1]);
+    let changed = first.parameters.with(&[("liquidation_size", first.parameters.liquidation_size * 1.001)]).unwrap();
+    assert_ne!(market_digest(&MarketPreset { parameters: changed, ..first.clone() }), market_digest(first));
+    assert_ne!(market_digest(first), market_digest(second));
 }
