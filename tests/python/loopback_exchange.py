@@ -23,10 +23,9 @@ def exchange(folder: Path, *arguments: str, faults: str = "") -> Iterator[dict[s
     folder.mkdir(parents=True, exist_ok=True)
     fault_file = folder / "faults.toml"
     fault_file.write_text(faults)
-    line = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--log", str(folder / "log")]
-    process = subprocess.Popen(
-        [*line, "--faults", str(fault_file), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    line = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--latency-ms", "0"]
+    line += ["--log", str(folder / "log"), "--faults", str(fault_file), *arguments]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     first = process.stdout.readline()
     try:

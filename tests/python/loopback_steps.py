@@ -15,6 +15,7 @@ from hypermm.exchange.loopback import (
     ExchangeSettings,
     Fault,
     FaultPlan,
+    Latency,
     Limits,
     LoopbackExchange,
     World,
@@ -37,10 +38,17 @@ NO_WEIGHT = Limits(weight_per_minute=10**9)
 class Venue:
     """An exchange at a time of ours."""
 
-    def __init__(self, *faults: Fault, seed: int = 1, volume_usd: float = 0.0, limits: Limits = NO_WEIGHT) -> None:
+    def __init__(
+        self,
+        *faults: Fault,
+        seed: int = 1,
+        volume_usd: float = 0.0,
+        limits: Limits = NO_WEIGHT,
+        latency: Latency = Latency(),  # noqa: B008 - frozen
+    ) -> None:
         listing, coins = listed(["ETH"])
         account = AccountSettings(address=USER, volume_usd=volume_usd)
-        chosen = ExchangeSettings(accounts=(account,), seed=seed, limits=limits)
+        chosen = ExchangeSettings(accounts=(account,), seed=seed, limits=limits, latency=latency)
         self.now_ns = START
         self.log = BytesIO()
         world = World(listing, coins, chosen, START)
@@ -64,11 +72,15 @@ class Venue:
         assert reply.status == 200
         return json.loads(reply.body)
 
-    def act(self, action: dict[str, Any]) -> Any:
-        """Sends an action and lets half a second pass."""
+    def signed(self, action: dict[str, Any]) -> bytes:
+        """The body of an action."""
         self._nonce += 1
         signature = sign_l1_action(OWNER, action, None, self._nonce, None, False)
-        body = json.dumps({"action": action, "nonce": self._nonce, "signature": signature}).encode()
+        return json.dumps({"action": action, "nonce": self._nonce, "signature": signature}).encode()
+
+    def act(self, action: dict[str, Any]) -> Any:
+        """Sends an action and lets half a second pass."""
+        body = self.signed(action)
         replies: list[Any] = []
         self.exchange.act(body, self.now_ns, replies.append)
         self.run(0.5)
@@ -85,7 +97,7 @@ class Venue:
 
     def frames(self, connection: Connection, channel: str) -> list[Any]:
         """What a connection was sent on a channel."""
-        read = [json.loads(frame) for frame in self.sent[connection.number]]
+        read = [json.loads(frame) for frame in self.sent.get(connection.number, [])]
         return [frame["data"] for frame in read if frame["channel"] == channel]
 
 

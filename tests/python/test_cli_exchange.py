@@ -35,6 +35,8 @@ def test_it_says_where_it_is_serves_and_stops_when_interrupted(tmp_path: Path) -
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
         assert said["coins"] == ["HYPE", "xyz:GOLD"]
+        # Mutant: an exchange kinder than the venue unless told otherwise.
+        assert said["latency_ms"] == {"order": 160.0, "answer": 300.0, "feed": 380.0}
         assert said["url"].startswith("http://127.0.0.1:")
         state = ask(said["url"], type="clearinghouseState", user=ADDRESS)
         assert state["marginSummary"]["accountValue"] == "2500.0"
@@ -61,6 +63,7 @@ def test_it_says_where_it_is_serves_and_stops_when_interrupted(tmp_path: Path) -
         (["--data", "somewhere"], "--data and --coin go together"),
         (["--preset", "NOPE"], "NOPE"),
         (["--preset", "ETH", "--preset", "eth"], "expected each contract once"),
+        (["--latency-ms", "1,2"], "one for all ways or ORDER,ANSWER,FEED"),
         (["--faults", "/nowhere/faults.toml"], "expected a TOML file of [[fault]]"),
     ],
 )

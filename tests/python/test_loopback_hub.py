@@ -10,16 +10,22 @@ import pytest
 from hypermm.exchange.loopback.faults import Fault, FaultPlan
 from hypermm.exchange.loopback.hub import Connection, Hub
 from hypermm.exchange.loopback.limits import IpLimits, Limits
+from hypermm.exchange.loopback.settings import Latency
 from hypermm.exchange.loopback.subscriptions import Bbo, Trades
 
-S = 1_000_000_000
+S, MS = 1_000_000_000, 1_000_000
 USER = "0x" + "ab" * 20
 
 
-def make_hub(*faults: Fault, limits: Limits | None = None, snapshot: Any = None) -> Hub:
+def make_hub(
+    *faults: Fault,
+    limits: Limits | None = None,
+    snapshot: Any = None,
+    latency: Latency = Latency(),  # noqa: B008
+) -> Hub:
     coins = frozenset({"BTC", "ETH", "xyz:GOLD"})
     limits = Limits() if limits is None else limits
-    return Hub(coins, IpLimits(limits), FaultPlan(list(faults), 1), 0, snapshot or (lambda _: []))
+    return Hub(coins, IpLimits(limits), FaultPlan(list(faults), 1), 0, snapshot or (lambda _: []), latency)
 
 
 def open_one(hub: Hub) -> Connection:
@@ -178,6 +184,30 @@ def test_a_post_is_answered_by_its_id_once_there_is_an_answer() -> None:
     response = {"type": "info", "payload": {"type": "meta", "data": None}}
     assert taken(connection) == [{"channel": "post", "data": {"id": 9, "response": response}}]
     assert hub.receive(connection, frame, 0) is not None
+
+
+def test_what_is_published_is_as_late_as_the_feed_and_answers_as_answers() -> None:
+    hub = make_hub(
+        Fault(kind="delay", at_s=5.0, for_s=2.0),
+        latency=Latency(answer_ms=300.0, feed_ms=380.0),
+        snapshot=lambda _: ["first"],
+    )
+    connection = open_one(hub)
+    assert say(hub, connection, subscribe(type="trades", coin="BTC")) == []
+    hub.publish(Trades("BTC"), "second", 10 * MS)
+    hub.receive(connection, '{"method":"ping"}', 20 * MS)
+    # Mutants: market data at once, an answer behind the frames still on their way, a snapshot before its
+    # acknowledgement.
+    assert taken(connection, 320 * MS - 1) == []
+    assert [frame["channel"] for frame in taken(connection, 320 * MS)] == ["pong"]
+    assert taken(connection, 380 * MS - 1) == []
+    assert [frame["channel"] for frame in taken(connection, 380 * MS)] == ["subscriptionResponse", "trades"]
+    assert [frame["data"] for frame in taken(connection, 390 * MS)] == ["second"]
+    # A frame that is held up holds up answers too, and is as late as ever on top.
+    hub.publish(Trades("BTC"), "third", 5 * S)
+    hub.receive(connection, '{"method":"ping"}', 5 * S)
+    assert taken(connection, 7 * S + 300 * MS - 1) == []
+    assert [frame["channel"] for frame in taken(connection, 8 * S)] == ["pong", "trades"]
 
 
 # --- faults -----------------------------------------------------------------------------------------------------

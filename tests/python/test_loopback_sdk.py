@@ -61,7 +61,8 @@ def exchange(folder: Path) -> Iterator[str]:
     """The address of an exchange in a process of its own."""
     accounts = folder / "accounts.toml"
     accounts.write_text(ACCOUNTS)
-    command = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--accounts", str(accounts)]
+    command = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--latency-ms", "0"]
+    command += ["--accounts", str(accounts)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hypermm.exchange.loopback import Limits
 from loopback_session import ETH, GOLD, MATIC, OTHER, OWNER, STRANGER, Client, address, exchange, limit, play
 
 CLOID = "0x" + "1234567890abcdef" * 2
@@ -324,6 +325,20 @@ def test_nothing_listens_on_other_than_loopback() -> None:
             if not str(other).startswith("127."):
                 with pytest.raises(OSError, match="refused"):
                     await asyncio.open_connection(str(other), client.server.port)
+
+    play(test)
+
+
+def test_a_plain_get_of_the_websocket_takes_no_place() -> None:
+    async def test() -> None:
+        async with exchange(limits=Limits(connections=2)) as client:
+            for _ in range(3):
+                async with client.session.get(client.url + "/ws") as response:
+                    # Mutant: a request that is no websocket's never leaves its place.
+                    assert response.status == 400
+            async with client.socket() as feed:
+                await feed.say({"method": "ping"})
+                await feed.hear("pong")
 
     play(test)
 

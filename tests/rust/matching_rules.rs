@@ -218,7 +218,8 @@ fn modify_is_cancel_and_new_order_with_two_ways_to_fail() {
     assert_eq!(floor.act(1, &modify(theirs, bid(399_900, 100), false)), refused(Refusal::ModifyGone));
 }
 
-/// Kills: other numbers than 10,000 and one per USD; cancels without their extra; a window that refusals restart.
+/// Kills: other numbers than 10,000 and one per USD; cancels without their extra; a window that refusals restart; a batch
+/// that passes as one request.
 #[test]
 fn requests_are_limited_by_volume_and_then_one_in_ten_seconds() {
     let (mut floor, trader) = with_trader(1, VenueRules::default());
@@ -245,6 +246,8 @@ fn requests_are_limited_by_volume_and_then_one_in_ten_seconds() {
         floor.now_ns = last + waited - 1;
         assert!(matches!(floor.act(trader, &place), Answer::Refused { reason: Refusal::TooManyRequests { .. }, .. }));
     }
+    let two = floor.exchange.over_quota(floor.now_ns, AccountId(trader), 2, false);
+    assert_eq!(two, Some(Refusal::TooManyRequests { used: 10_012, cap: 10_010, volume: 10 * USD }), "two are not one");
     assert!(matches!(floor.act(trader, &place), Answer::Resting { .. }), "10 s after the last that was accepted");
     assert!(matches!(floor.act(trader, &place), Answer::Refused { reason: Refusal::TooManyRequests { .. }, .. }));
     floor.exchange.charge_requests(AccountId(trader), 10_010);

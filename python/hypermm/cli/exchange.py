@@ -18,9 +18,12 @@ from hypermm.cli.output import json_option, print_json, stderr
 from hypermm.exceptions import InvalidConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from hypermm.exchange.loopback import AccountSettings, Server
+    from hypermm.exchange.loopback import AccountSettings, ExchangeSettings, Server
 
 __all__ = ["exchange"]
+
+MEASURED_LATENCY = "160,300,380"
+"""Medians of what was measured far from the venue, as in `LatencyModel::default` of the simulated venue."""
 
 
 @click.command()
@@ -59,7 +62,12 @@ __all__ = ["exchange"]
     help="Network signatures are made for; the official client signs for testnet here.",
 )
 @click.option(
-    "--latency-ms", type=click.FloatRange(0, 60_000), default=0.0, show_default=True, help="To the venue, and back."
+    "--latency-ms",
+    "latency_text",
+    default=MEASURED_LATENCY,
+    show_default=True,
+    metavar="MS|ORDER,ANSWER,FEED",
+    help="How late orders reach the venue, answers and what it publishes reach clients [as measured]; 0: at once.",
 )
 @click.option(
     "--speed",
@@ -83,7 +91,7 @@ def exchange(
     faults_file: str | None,
     seed: int,
     network: str,
-    latency_ms: float,
+    latency_text: str,
     speed: float,
     log_file: str | None,
     host: str,
@@ -108,7 +116,7 @@ def exchange(
         accounts=_accounts(accounts, agents, accounts_file),
         is_mainnet=network == "mainnet",
         seed=seed,
-        latency_ms=latency_ms,
+        latency=loopback.parse_latency(latency_text),
     )
     faults = [] if faults_file is None else loopback.load_faults(Path(faults_file))
     market: dict[str, Any] = {}
@@ -122,7 +130,7 @@ def exchange(
         venue = loopback.LoopbackExchange(world, loopback.FaultPlan(faults, seed), log)
         server = loopback.Server(venue, clock, host=host, port=port)
         trading = [contract.coin for contract in listing.trading]
-        asyncio.run(_serve(server, settings.accounts, trading, network, as_json=as_json))
+        asyncio.run(_serve(server, settings, trading, as_json=as_json))
 
 
 def _check_host(host: str, *, allow_remote: bool) -> None:
@@ -167,9 +175,7 @@ def _accounts(
     return tuple(by_address.values())
 
 
-async def _serve(
-    server: Server, accounts: tuple[AccountSettings, ...], coins: list[str], network: str, *, as_json: bool
-) -> None:
+async def _serve(server: Server, settings: ExchangeSettings, coins: list[str], *, as_json: bool) -> None:
     """Serves until interrupted."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -177,11 +183,20 @@ async def _serve(
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with server:
         if as_json:
-            addresses = [account.address for account in accounts]
-            print_json({"url": server.url, "coins": coins, "network": network, "accounts": addresses})
+            addresses = [account.address for account in settings.accounts]
+            latency = settings.latency
+            latency_ms = {"order": latency.order_ms, "answer": latency.answer_ms, "feed": latency.feed_ms}
+            network = _network(settings)
+            print_json({
+                "url": server.url,
+                "coins": coins,
+                "network": network,
+                "accounts": addresses,
+                "latency_ms": latency_ms,
+            })  # fmt: skip
             sys.stdout.flush()
         else:
-            _instruct(server, accounts, coins, network)
+            _instruct(server, settings, coins)
         stopped = asyncio.ensure_future(stop.wait())
         failed = asyncio.ensure_future(server.wait())
         await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
@@ -192,15 +207,22 @@ async def _serve(
             failed.result()
 
 
-def _instruct(server: Server, accounts: tuple[AccountSettings, ...], coins: list[str], network: str) -> None:
+def _network(settings: ExchangeSettings) -> str:
+    return "mainnet" if settings.is_mainnet else "testnet"
+
+
+def _instruct(server: Server, settings: ExchangeSettings, coins: list[str]) -> None:
+    latency = settings.latency
     lines = [
         f"Hyperliquid on {server.url} (websocket ws{server.url.removeprefix('http')}/ws): {', '.join(coins)}",
-        f"signatures: those of {network}; money is not real, use throw-away keys",
+        f"signatures: those of {_network(settings)}; money is not real, use throw-away keys",
+        f"latency: orders {latency.order_ms:g} ms, answers {latency.answer_ms:g} ms, feed and own fills "
+        f"{latency.feed_ms:g} ms; another with --latency-ms ORDER,ANSWER,FEED",
     ]
-    for account in accounts:
+    for account in settings.accounts:
         lines.append(f"account {account.address}: {account.deposit_usd:,.0f} USD on each dex")
         lines += [f"    agent {agent.address}" for agent in account.agents]
-    if not accounts:
+    if not settings.accounts:
         lines.append("no account: markets only; to trade, add --account ADDRESS:10000 with the address of your key")
     lines.append(
         f"try: curl -s {server.url}/info -H 'Content-Type: application/json' "

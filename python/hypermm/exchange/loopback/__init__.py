@@ -15,9 +15,11 @@ from hypermm.exchange.loopback.settings import (
     AccountSettings,
     AgentSettings,
     ExchangeSettings,
+    Latency,
     load_accounts,
     parse_account,
     parse_agent,
+    parse_latency,
 )
 from hypermm.exchange.loopback.world import World
 
@@ -28,6 +30,7 @@ __all__ = [
     "ExchangeSettings",
     "Fault",
     "FaultPlan",
+    "Latency",
     "Limits",
     "LoopbackExchange",
     "Server",
@@ -38,4 +41,5 @@ __all__ = [
     "load_faults",
     "parse_account",
     "parse_agent",
+    "parse_latency",
 ]

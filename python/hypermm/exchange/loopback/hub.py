@@ -6,13 +6,16 @@ from outside. Between a frame and its socket stand the faults.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right, insort_right
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from hypermm.exchange.loopback import subscriptions as wanted
+from hypermm.exchange.loopback.rows import NS_PER_MS
+from hypermm.exchange.loopback.settings import Latency
 from hypermm.exchange.loopback.subscriptions import is_fatal, read_message, spelled_out
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ __all__ = ["Connection", "Hub", "Post"]
 NS_PER_S = 1_000_000_000
 SILENCE_NS = 60 * NS_PER_S
 MAX_QUEUED = 20_000
+_ANSWERS = frozenset({"pong", "post", "error"})
+"""Channels as late as answers; all others are as late as what is published, acknowledgements to stay ahead of it."""
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
@@ -47,29 +52,48 @@ class Connection:
         self.number = number
         self.is_cut = False
         self.subscriptions: dict[Subscription, None] = {}
-        self._queue: deque[tuple[int, bytes]] = deque()
+        self._queue: list[tuple[int, bytes]] = []
         self._held: list[bytes] = []
         self._free_ns = 0
         self._sent_ns = now_ns
 
-    def put(self, now_ns: int, frame: bytes, *, copies: int = 1, behind_next: bool = False, delay_ns: int = 0) -> None:
-        """Queues a frame; frames leave in order, so one that waits holds up those behind it."""
+    def put(
+        self,
+        now_ns: int,
+        frame: bytes,
+        *,
+        copies: int = 1,
+        behind_next: bool = False,
+        delay_ns: int = 0,
+        latency_ns: int = 0,
+    ) -> None:
+        """Queues a frame; frames are heard in order of time, those of one time in the order they were queued in.
+
+        Args:
+            now_ns: Now.
+            frame: What to send.
+            copies: How many times.
+            behind_next: Only after the next one.
+            delay_ns: How long it is held up, with all behind it.
+            latency_ns: How long it then takes; frames that take less overtake it.
+        """
         self._free_ns = max(self._free_ns, now_ns + delay_ns)
         if behind_next:
             self._held.append(frame)
             return
-        self._queue.extend([(self._free_ns, frame)] * copies)
-        self._queue.extend((self._free_ns, late) for late in self._held)
+        heard_ns = self._free_ns + latency_ns
+        for queued in [frame] * copies + self._held:
+            insort_right(self._queue, (heard_ns, queued), key=itemgetter(0))
         self._held.clear()
         if len(self._queue) > MAX_QUEUED:
             self.is_cut = True
 
     def take(self, now_ns: int) -> list[bytes]:
-        """Frames to send now."""
-        frames = []
-        while self._queue and self._queue[0][0] <= now_ns:
-            frames.append(self._queue.popleft()[1])
+        """Frames heard by now."""
+        due = bisect_right(self._queue, now_ns, key=itemgetter(0))
+        frames = [frame for _, frame in self._queue[:due]]
         if frames:
+            del self._queue[:due]
             self._sent_ns = now_ns
         return frames
 
@@ -87,6 +111,7 @@ class Hub:
         faults: What goes wrong, when.
         start_ns: Time at which the exchange started; faults count from it.
         snapshot: Called with a new subscription: the payloads of its channel that come at once.
+        latency: How late what is said back and what is published is heard.
     """
 
     def __init__(
@@ -96,6 +121,7 @@ class Hub:
         faults: FaultPlan,
         start_ns: int,
         snapshot: Callable[[Subscription], list[Any]],
+        latency: Latency = Latency(),  # noqa: B008 - frozen
     ) -> None:
         self._coins = coins
         self._dexes = {coin.rpartition(":")[0] for coin in coins}
@@ -103,6 +129,8 @@ class Hub:
         self._faults = faults
         self._start_ns = start_ns
         self._snapshot = snapshot
+        self._answer_ns = round(latency.answer_ms * NS_PER_MS)
+        self._feed_ns = round(latency.feed_ms * NS_PER_MS)
         self._connections: dict[int, Connection] = {}
         self._listeners: dict[Subscription, dict[int, Connection]] = {}
         self._pending: set[tuple[int, int]] = set()
@@ -270,6 +298,7 @@ class Hub:
                 copies=fate.copies,
                 behind_next=fate.behind_next,
                 delay_ns=round(fate.delay_s * NS_PER_S),
+                latency_ns=self._answer_ns if channel in _ANSWERS else self._feed_ns,
             )
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 if TYPE_CHECKING:
-    from hypermm.exchange.loopback.exchange import LoopbackExchange, Reply
+    from hypermm.exchange.loopback.exchange import Done, LoopbackExchange, Reply
     from hypermm.exchange.loopback.hub import Connection
 
 __all__ = ["Server", "VenueClock"]
@@ -154,13 +154,12 @@ class Server:
     # --- HTTP ---------------------------------------------------------------------------------------------------
 
     async def _on_info(self, request: web.Request) -> web.StreamResponse:
-        refusal = _refusal(request)
-        if refusal is not None:
-            return refusal
-        body = await request.read()
-        return _response(self._exchange.info(body, self.clock.now_ns()))
+        return await self._on_post(request, self._exchange.ask)
 
     async def _on_exchange(self, request: web.Request) -> web.StreamResponse:
+        return await self._on_post(request, self._exchange.act)
+
+    async def _on_post(self, request: web.Request, send: Callable[[bytes, int, Done], None]) -> web.StreamResponse:
         refusal = _refusal(request)
         if refusal is not None:
             return refusal
@@ -171,7 +170,7 @@ class Server:
             if not answered.done():
                 answered.set_result(reply)
 
-        self._exchange.act(body, self.clock.now_ns(), done)
+        send(body, self.clock.now_ns(), done)
         reply = await answered
         if reply is None:
             if request.transport is not None:
@@ -186,7 +185,15 @@ class Server:
         if connection is None:
             return web.Response(status=429)
         socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_BODY, timeout=0.5)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+            await self._talk(request, socket, connection)
+        finally:
+            self._exchange.hub.disconnect(connection)
+        return socket
+
+    async def _talk(self, request: web.Request, socket: web.WebSocketResponse, connection: Connection) -> None:
+        """Takes and sends frames until the socket is gone."""
         self._wake[connection.number] = asyncio.Event()
         self._sockets[connection.number] = socket
         sender = asyncio.ensure_future(self._send(request, socket, connection))
@@ -197,13 +204,11 @@ class Server:
                 self._exchange.receive(connection, message.data, self.clock.now_ns())
                 self._wake[connection.number].set()
         finally:
-            self._exchange.hub.disconnect(connection)
-            self._wake.pop(connection.number).set()
+            self._wake.pop(connection.number)
             self._sockets.pop(connection.number)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
-        return socket
 
     async def _send(self, request: web.Request, socket: web.WebSocketResponse, connection: Connection) -> None:
         """Sends what is due whenever woken; cuts the socket when the venue has."""

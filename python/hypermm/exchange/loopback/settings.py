@@ -19,12 +19,15 @@ __all__ = [
     "AccountSettings",
     "AgentSettings",
     "ExchangeSettings",
+    "Latency",
     "load_accounts",
     "parse_account",
     "parse_agent",
+    "parse_latency",
 ]
 
 Address: TypeAlias = Annotated[str, Meta(pattern="^0x[0-9a-f]{40}$")]
+Milliseconds: TypeAlias = Annotated[float, Meta(ge=0, le=60_000)]
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 AGENT_LIFE_MS = 90 * 86_400_000
 
@@ -59,6 +62,20 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     agents: tuple[AgentSettings, ...] = ()
 
 
+class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Delays between clients and venue, constant, beside what the mempool and the block take; ms of the venue's time.
+
+    Attributes:
+        order_ms: From a client's request or frame to the venue.
+        answer_ms: From the block, or from what needs none, to the answer heard.
+        feed_ms: From the block to what it publishes heard, own orders and fills too.
+    """
+
+    order_ms: Milliseconds = 0.0
+    answer_ms: Milliseconds = 0.0
+    feed_ms: Milliseconds = 0.0
+
+
 class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything the exchange is started with.
 
@@ -68,7 +85,7 @@ class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             mainnet's.
         seed: Seed of every draw.
         limits: What one address of the internet may do.
-        latency_ms: To the venue, and back from it, beside what the block takes.
+        latency: How late what goes between clients and venue is; nothing is, unless said.
         initial_requests: Actions of an account that has traded nothing.
         schedule_cancel_volume_usd: Volume before the dead-man switch may be set.
     """
@@ -77,7 +94,7 @@ class ExchangeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     is_mainnet: bool = False
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     limits: Limits = Limits()
-    latency_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
+    latency: Latency = Latency()
     initial_requests: Annotated[int, Meta(ge=0, le=10**12)] = 10_000
     schedule_cancel_volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 1e6
 
@@ -126,6 +143,22 @@ def parse_agent(text: str) -> tuple[str, AgentSettings]:
             raise InvalidConfigError(field="--agent", value=day, expected="a day, YYYY-MM-DD, after the @") from error
     settings = AgentSettings(address=_address(agent, "--agent"), name="cli", valid_until_ms=until)
     return _address(master, "--agent"), settings
+
+
+def parse_latency(text: str) -> Latency:
+    """Reads MS for all three ways, or ORDER,ANSWER,FEED.
+
+    Raises:
+        InvalidConfigError: It is neither, or out of range.
+    """
+    parts = text.split(",")
+    try:
+        order_ms, answer_ms, feed_ms = (float(part) for part in (parts * 3 if len(parts) == 1 else parts))
+        return msgspec.convert({"order_ms": order_ms, "answer_ms": answer_ms, "feed_ms": feed_ms}, Latency)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise InvalidConfigError(
+            field="--latency-ms", value=text, expected="milliseconds, 0 to 60000: one for all ways or ORDER,ANSWER,FEED"
+        ) from error
 
 
 def load_accounts(path: Path) -> tuple[AccountSettings, ...]:

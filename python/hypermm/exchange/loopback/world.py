@@ -40,7 +40,6 @@ class World:
     def __init__(
         self, listing: Listing, coins: Sequence[LoopbackCoin], settings: ExchangeSettings, start_ns: int
     ) -> None:
-        latency_ns = round(settings.latency_ms * NS_PER_MS)
         self.listing = listing
         self.settings = settings
         self.start_ns = start_ns
@@ -49,8 +48,6 @@ class World:
             coins,
             seed=settings.seed,
             start_ns=start_ns,
-            order_latency_ns=latency_ns,
-            answer_latency_ns=latency_ns,
             initial_requests=settings.initial_requests,
             schedule_cancel_volume_usd=settings.schedule_cancel_volume_usd,
         )

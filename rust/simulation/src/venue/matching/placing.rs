@@ -18,7 +18,8 @@ const MAX_RESTING: i64 = i64::MAX / 4;
 const MAX_NOTIONAL: Micros = 1_000_000_000_000_000_000_000_000;
 
 impl Exchange {
-    /// Counts the requests of a batch, or refuses it whole: above the limit, one batch per interval goes through.
+    /// Counts the requests of a batch, or refuses it whole: above the limit, one request per interval goes through, so
+    /// no batch of more than one item.
     ///
     /// # Errors
     /// The refusal; nothing is counted.
@@ -58,7 +59,8 @@ impl Exchange {
         }
         let (used, cap) = (account.requests + requests, self.rules.request_limit(account.volume, is_cancel));
         let waited = account.last_request_ns.is_none_or(|last| now_ns - last >= self.rules.exhausted_interval_ns);
-        (used > cap && !waited).then_some(Refusal::TooManyRequests { used, cap, volume: account.volume })
+        let may_pass = waited && requests <= 1;
+        (used > cap && !may_pass).then_some(Refusal::TooManyRequests { used, cap, volume: account.volume })
     }
 
     /// Counts requests that reached no contract, such as an action that came too late (five).
