@@ -2524,7 +2524,8 @@ class LoopbackVenue:
             account: Whose.
             time_ns: When it is sent; not before the last block.
             orders: Each (coin, side, price, size, time in force, reduce only, client order id or None); the time in
-                force is "post_only", "good_till_canceled" or "immediate_or_cancel".
+                force is "post_only", "good_till_canceled", "immediate_or_cancel" or, to be refused as if it would
+                have matched, "post_only_refused".
             expires_after_ns: A block after this time refuses it.
 
         Returns:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hypermm.exchange.loopback import Limits
+from hypermm.exchange.loopback import Fault, Limits
 from loopback_session import ETH, MATIC, limit
 from loopback_steps import NS, USER, Venue, taker
 
@@ -194,3 +194,38 @@ def test_what_listeners_heard_is_what_the_log_says() -> None:
         told = [row["data"] for row in rows if row["channel"] == channel and row["time_ns"] > since_ns]
         assert len(heard) > 30
         assert heard == [row for row in told if row["coin"] == "ETH"]
+
+
+@pytest.mark.parametrize("kind", ["modify", "batchModify"])
+def test_refused_post_only_takes_replacements_too_and_their_originals(kind: str) -> None:
+    venue = Venue(Fault(kind="refuse_post_only", at_s=2.0, for_s=10.0))
+    feed = venue.connect()
+    venue.subscribe(feed, "orderUpdates", user=USER)
+    venue.run(1.0)
+    [first] = statuses(venue.act(orders(limit(3900.0))))
+    oid = first["resting"]["oid"]
+    venue.run(1.0)
+    row = {"oid": oid, "order": limit(3901.0, tif="Gtc")}
+    answer = venue.act({"type": kind, **row} if kind == "modify" else {"type": kind, "modifies": [row]})
+    # Mutant: the fault passes replacements over; or the original rests on.
+    text = answer["response"] if kind == "modify" else statuses(answer)[0]["error"]
+    assert text.startswith("Post only order would have immediately matched, bbo was ")
+    assert venue.ask("openOrders", user=USER) == []
+    told = [(row["order"]["oid"], row["status"]) for data in venue.frames(feed, "orderUpdates") for row in data]
+    assert told == [(oid, "open"), (oid, "canceled")]
+
+
+def test_a_post_only_order_refused_by_a_fault_is_told_of_under_a_name_of_its_own() -> None:
+    venue = Venue(Fault(kind="refuse_post_only", at_s=0.0, for_s=10.0))
+    feed = venue.connect()
+    venue.subscribe(feed, "orderUpdates", user=USER)
+    venue.run(1.0)
+    refused, rests = statuses(venue.act(orders(limit(3900.0), limit(3901.0, tif="Gtc"))))
+    assert refused["error"].startswith("Post only order would have immediately matched, bbo was ")
+    assert refused["error"].endswith(f" asset={ETH}")
+    oid = rests["resting"]["oid"]
+    told = [(row["order"]["oid"], row["status"]) for data in venue.frames(feed, "orderUpdates") for row in data]
+    # Mutant: an answer alone, without a row.
+    assert told == [(oid - 1, "badAloPxRejected"), (oid, "open")]
+    shown = venue.ask("orderStatus", user=USER, oid=oid - 1)
+    assert (shown["order"]["status"], shown["order"]["order"]["tif"]) == ("badAloPxRejected", "Alo")

@@ -247,7 +247,7 @@ fn requests_are_limited_by_volume_and_then_one_in_ten_seconds() {
         assert!(matches!(floor.act(trader, &place), Answer::Refused { reason: Refusal::TooManyRequests { .. }, .. }));
     }
     let two = floor.exchange.over_quota(floor.now_ns, AccountId(trader), 2, false);
-    assert_eq!(two, Some(Refusal::TooManyRequests { used: 10_012, cap: 10_010, volume: 10 * USD }), "two are not one");
+    assert_eq!(two, Some(Refusal::TooManyRequests { used: 10_013, cap: 10_010, volume: 10 * USD }), "two are not one");
     assert!(matches!(floor.act(trader, &place), Answer::Resting { .. }), "10 s after the last that was accepted");
     assert!(matches!(floor.act(trader, &place), Answer::Refused { reason: Refusal::TooManyRequests { .. }, .. }));
     floor.exchange.charge_requests(AccountId(trader), 10_010);

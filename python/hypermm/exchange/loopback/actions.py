@@ -5,7 +5,7 @@ Not built: triggers, builder fees and transfers are refused, priority fees are p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DONE", "Sent", "error", "items", "send"]
 
-TimeInForce = Literal["post_only", "good_till_canceled", "immediate_or_cancel"]
+TimeInForce = Literal["post_only", "post_only_refused", "good_till_canceled", "immediate_or_cancel"]
 _TIMES: dict[str, TimeInForce] = {
     "Alo": "post_only",
     "Gtc": "good_till_canceled",
@@ -61,7 +61,7 @@ def send(world: World, authorized: Authorized, time_ns: int, *, refuse_post_only
         world: The venue.
         authorized: The action.
         time_ns: Now.
-        refuse_post_only: Refuse post-only orders as if they would have matched.
+        refuse_post_only: Refuse post-only orders, and replacements that are, as if they would have matched.
     """
     return _SENDERS[authorized.action["type"]](world, authorized, time_ns, refuse_post_only)
 
@@ -78,8 +78,8 @@ def _immediately(answer: dict[str, Any]) -> Sent:
 # --- orders -----------------------------------------------------------------------------------------------------
 
 
-def _order(world: World, wire: dict[str, Any]) -> tuple[Any, ...] | str:
-    """An order as the matching venue takes it, or why it is refused."""
+def _order(world: World, wire: dict[str, Any], *, refused: Container[str] = ()) -> tuple[Any, ...] | str:
+    """An order as the matching venue takes it, or why it is refused; it is to refuse those of the times `refused`."""
     contract = world.listing.by_asset_id.get(wire["a"])
     suffix = f" asset={wire['a']}"
     if contract is None or contract.is_delisted:
@@ -87,17 +87,9 @@ def _order(world: World, wire: dict[str, Any]) -> tuple[Any, ...] | str:
     if "trigger" in wire["t"]:
         return "Invalid TP/SL price." + suffix
     side = Side.BUY if wire["b"] else Side.SELL
-    time_in_force = _TIMES[wire["t"]["limit"]["tif"]]
+    tif = wire["t"]["limit"]["tif"]
+    time_in_force = "post_only_refused" if tif in refused else _TIMES[tif]
     return (contract.coin, side, wire["p"], wire["s"], time_in_force, wire["r"], wire.get("c"))
-
-
-def _would_match(world: World, wire: dict[str, Any], order: tuple[Any, ...]) -> str:
-    bid, ask = (_bare(level) for level in world.venue.best(order[0]))
-    return f"Post only order would have immediately matched, bbo was {bid}@{ask}. asset={wire['a']}"
-
-
-def _bare(level: tuple[str, str, int] | None) -> str:
-    return "" if level is None else level[0].removesuffix(".0")
 
 
 def _place(world: World, authorized: Authorized, time_ns: int, refuse_post_only: bool) -> Sent:  # noqa: FBT001
@@ -106,12 +98,7 @@ def _place(world: World, authorized: Authorized, time_ns: int, refuse_post_only:
         return _immediately(_statuses("order", [{"error": "Builder fee has not been approved."}]))
     if not action["orders"]:
         return _immediately(error("Orders are empty"))
-    orders = [_order(world, wire) for wire in action["orders"]]
-    if refuse_post_only:
-        orders = [
-            _would_match(world, wire, order) if isinstance(order, tuple) and order[4] == "post_only" else order
-            for wire, order in zip(action["orders"], orders, strict=True)
-        ]
+    orders = [_order(world, wire, refused=("Alo",) if refuse_post_only else ()) for wire in action["orders"]]
     good = [order for order in orders if isinstance(order, tuple)]
     if not good:
         return _immediately(_statuses("order", [{"error": order} for order in orders]))
@@ -120,15 +107,18 @@ def _place(world: World, authorized: Authorized, time_ns: int, refuse_post_only:
     return Sent(request, lambda answer: _merged("order", orders, answer, _order_status))
 
 
-def _modify(world: World, authorized: Authorized, time_ns: int, _: bool) -> Sent:  # noqa: FBT001
+def _modify(world: World, authorized: Authorized, time_ns: int, refuse_post_only: bool) -> Sent:  # noqa: FBT001
     action = authorized.action
     is_batch = action["type"] == "batchModify"
     rows = action["modifies"] if is_batch else [action]
     if not rows:
         return _immediately(error("Orders are empty"))
+    always_place = action.get("a", False)
+    # Without it a replacement that may take becomes post-only.
+    post_only = ("Alo",) if always_place else ("Alo", "Gtc")
     modifies: list[Any] = []
     for row in rows:
-        order = _order(world, row["order"])
+        order = _order(world, row["order"], refused=post_only if refuse_post_only else ())
         modifies.append(order if isinstance(order, str) else (row["oid"], order))
     good = [modify for modify in modifies if isinstance(modify, tuple)]
 
@@ -142,7 +132,6 @@ def _modify(world: World, authorized: Authorized, time_ns: int, _: bool) -> Sent
     if not good:
         return Sent(None, answer_of)
     account = world.accounts[authorized.account]
-    always_place = action.get("a", False)
     request = world.venue.modify(account, time_ns, good, always_place=always_place, **_terms(authorized))
     return Sent(request, answer_of)
 

@@ -16,7 +16,7 @@
 | reorder | a frame comes after the one behind it | a frame |
 | delay | a frame, and all behind it on that socket, come `for_s` late | a frame |
 | too_many_requests | HTTP and posts are answered with 429 for `for_s` | a request |
-| refuse_post_only | post-only orders are refused for `for_s` as if they would have matched | an action |
+| refuse_post_only | post-only orders and replacements are refused for `for_s` as if they would match | an action |
 | lose_ack | an action is carried out, its answer never comes | an action |
 | restart | all sockets are cut and the port is closed for `for_s`; market and accounts go on | a second |
 

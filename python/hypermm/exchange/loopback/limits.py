@@ -17,7 +17,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one address of the internet may do; the published values of August 2026.
 
     Attributes:
-        weight_per_minute: Weight of HTTP requests and posts.
+        weight_per_minute: Weight of HTTP requests. Posts have none here; whether they have at the venue is unverified.
         connections: Websockets at once.
         connects_per_minute: New websockets.
         messages_per_minute: Frames from clients, over all websockets.

@@ -88,18 +88,19 @@ pub(super) fn order_of(labels: &[Label], given: &Bound<'_, PyAny>) -> PyResult<N
     })
 }
 
-const TIMES_IN_FORCE: [(&str, TimeInForce); 3] = [
+const TIMES_IN_FORCE: [(&str, TimeInForce); 4] = [
     ("post_only", TimeInForce::PostOnly),
+    ("post_only_refused", TimeInForce::PostOnlyRefused),
     ("good_till_canceled", TimeInForce::GoodTilCanceled),
     ("immediate_or_cancel", TimeInForce::ImmediateOrCancel),
 ];
 
+const TIME_IN_FORCE: &str = "\"post_only\", \"post_only_refused\", \"good_till_canceled\" or \"immediate_or_cancel\"";
+
 fn time_in_force_of(given: &Bound<'_, PyAny>) -> PyResult<TimeInForce> {
     let name = text("time_in_force", given)?;
     let found = TIMES_IN_FORCE.iter().find(|(known, _)| *known == name);
-    found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        invalid_input("time_in_force", given, "\"post_only\", \"good_till_canceled\" or \"immediate_or_cancel\"", "")
-    })
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| invalid_input("time_in_force", given, TIME_IN_FORCE, ""))
 }
 
 /// Name of a time in force.

@@ -25,6 +25,8 @@ pub type ClientOrderId = u128;
 pub enum TimeInForce {
     /// Rests or is refused: never takes.
     PostOnly,
+    /// Post-only, and refused whatever the book: a fault on demand. All else is as of [`Self::PostOnly`].
+    PostOnlyRefused,
     /// Takes what it can; the rest dies.
     ImmediateOrCancel,
     /// Takes what it can; the rest rests under the same id.
@@ -111,7 +113,7 @@ impl Action {
     pub const fn class(&self) -> ActionClass {
         match self {
             Self::Place(order) | Self::Modify { replacement: order, .. } => match order.time_in_force {
-                TimeInForce::PostOnly => ActionClass::PostOnly,
+                TimeInForce::PostOnly | TimeInForce::PostOnlyRefused => ActionClass::PostOnly,
                 TimeInForce::ImmediateOrCancel | TimeInForce::GoodTilCanceled => ActionClass::Taking,
             },
             Self::Cancel { .. } => ActionClass::Cancel,

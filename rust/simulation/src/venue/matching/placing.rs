@@ -152,11 +152,15 @@ impl Exchange {
         }
         self.last_order_id += 1;
         let order_id = self.last_order_id;
+        let mut shown = *order;
+        if shown.time_in_force == TimeInForce::PostOnlyRefused {
+            shown.time_in_force = TimeInForce::PostOnly;
+        }
         sink(&VenueEvent::Order(OrderChange {
             time_ns: now_ns,
             account,
             order_id,
-            order: *order,
+            order: shown,
             remaining: order.size,
             state: OrderState::Rejected(reason),
         }));
@@ -246,7 +250,12 @@ impl Exchange {
                 return Err(Refusal::OpenInterestCap);
             }
         }
-        if order.time_in_force == TimeInForce::PostOnly && asset.book.crosses(order.side, order.price) {
+        let would_match = match order.time_in_force {
+            TimeInForce::PostOnlyRefused => true,
+            TimeInForce::PostOnly => asset.book.crosses(order.side, order.price),
+            TimeInForce::GoodTilCanceled | TimeInForce::ImmediateOrCancel => false,
+        };
+        if would_match {
             let (bid, ask) = (asset.book.best_price(Side::Buy), asset.book.best_price(Side::Sell));
             return Err(Refusal::PostOnlyWouldMatch { bid, ask });
         }
@@ -303,7 +312,7 @@ impl Exchange {
                     return refused(Refusal::InvalidModify);
                 }
                 self.remove(now_ns, slot, OrderState::Canceled, sink);
-                if !always_place {
+                if !always_place && replacement.time_in_force == TimeInForce::GoodTilCanceled {
                     replacement.time_in_force = TimeInForce::PostOnly;
                 }
             }
