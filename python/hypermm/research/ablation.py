@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import hypermm
+from hypermm.research.views import view_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +120,7 @@ def ablate(
         instrument: Facts of the contract.
         config: The whole model's configuration; steps take parts away from it.
         calibration: The calibrated features, or None.
-        models: Fill model by view, as `hypermm.backtest` takes it.
+        models: Fill model by view, as `hypermm.backtest` takes it; "calibrated" has the venue's own delays.
         from_ns: Before it nothing is judged; it is played all the same.
         draws: Draws of the bootstrap.
         seed: Seed of the draws, and of the runs.
@@ -131,9 +132,8 @@ def ablate(
     for view, model in models.items():
         results = {}
         for step, stepped in configs.items():
-            results[step] = hypermm.backtest(
-                recording, instrument, stepped, fill_model=model, seed=seed, log_decisions=False, **arguments
-            )
+            settings = {"seed": seed, "log_decisions": False} | view_settings(model, arguments)
+            results[step] = hypermm.backtest(recording, instrument, stepped, **settings)
             if advance is not None:
                 advance(len(rows) + len(results), len(models) * len(configs))
         rows += judge(view, results, from_ns, draws=draws, seed=seed)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import hypermm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hypermm.recording import Recording
 
-__all__ = ["FillView", "fill_views", "resolved", "view_latency", "view_models"]
+__all__ = ["FillView", "fill_views", "resolved", "view_latency", "view_models", "view_settings"]
 
 _NAMES = ("pessimistic", "calibrated", "optimistic")
 
@@ -46,6 +48,12 @@ def view_latency(fill_model: object, latency: Any) -> Any:
     return "venue" if fill_model == "calibrated" else latency
 
 
+def view_settings(fill_model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `hypermm.backtest` for a view: its fill model, and the latency it has."""
+    latency = view_latency(fill_model, settings.get("latency"))
+    return {**settings, "fill_model": fill_model} | ({} if latency is None else {"latency": latency})
+
+
 def resolved(fill_model: Any, coin: str) -> Any:
     """A fill model with the numbers that "calibrated" stands for; any other as it is."""
     return ("calibrated", *hypermm.fill_calibration(coin)) if fill_model == "calibrated" else fill_model
@@ -71,10 +79,8 @@ def fill_views(
     """
     views = []
     for view, model in view_models().items():
-        changed = {"latency": "venue"} if view_latency(model, None) == "venue" else {}
-        summary = hypermm.backtest(
-            recording, instrument, config, fill_model=model, log_decisions=False, **(arguments | changed)
-        ).summary()
+        settings = {"log_decisions": False} | view_settings(model, arguments)
+        summary = hypermm.backtest(recording, instrument, config, **settings).summary()
         numbers = [f"{number:g}" for number in resolved(model, instrument.coin)[1:]] if model == "calibrated" else []
         shown = " ".join([model, *numbers])
         markouts = summary["markout_bps"] or {}
