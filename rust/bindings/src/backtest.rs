@@ -16,10 +16,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::access::over_rows;
-use crate::engine::{config_of, instrument_of};
+use crate::config::config_of;
 use crate::error::{guard, invalid_input as refuse_argument};
 use crate::features::{Market, market};
 use crate::input::{flag, number, seed_of, text, time_ns};
+use crate::instrument::instrument_of;
 use crate::progress::{Progress, keep, monotonic_s};
 use crate::recording::HeldColumns;
 use crate::result::PyBacktestResult;

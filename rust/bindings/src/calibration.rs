@@ -9,7 +9,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
 use crate::decision::frozen_array;
-use crate::engine::state_bytes;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::estimators::drift::square;
 use crate::features::set;
@@ -277,8 +276,7 @@ impl PyCalibration {
 
     #[classmethod]
     fn _from_bytes(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = state_bytes(state)?;
-        let calibration: Calibration = guard(|| open(KIND, "Calibration", bytes))?;
+        let calibration: Calibration = open(KIND, "Calibration", state)?;
         guard(|| calibration.validate())?;
         Ok(Self { inner: Arc::new(calibration) })
     }
@@ -294,7 +292,7 @@ impl PyCalibration {
 
 impl PyCalibration {
     fn bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &guard(|| seal(KIND, &*self.inner))?))
+        seal(py, KIND, &*self.inner)
     }
 }
 

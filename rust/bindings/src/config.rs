@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyCFunction, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::calibration;
-use crate::error::{Kind, guard, raise, refused, shown};
+use crate::error::{Kind, guard, invalid_input, raise, refused, shown};
 use crate::input::text;
 
 /// The one field that is no number of the table.
@@ -298,4 +298,12 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     keywords.set_item("default", py.None())?;
     parameters.append(parameter.call((CALIBRATION, parameter.getattr("KEYWORD_ONLY")?), Some(&keywords))?)?;
     class.setattr("__signature__", inspect.getattr("Signature")?.call1((parameters,))?)
+}
+
+/// The settings of an argument that must be an `EngineConfig`.
+pub(crate) fn config_of(value: &Bound<'_, PyAny>) -> PyResult<EngineConfig> {
+    match value.cast::<PyEngineConfig>() {
+        Ok(config) => Ok(config.get().inner.clone()),
+        Err(_) => Err(invalid_input("config", value, "an EngineConfig", "")),
+    }
 }

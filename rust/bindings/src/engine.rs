@@ -6,21 +6,19 @@ use hypermm_core::engine::QuoteEngine;
 use hypermm_core::event::{Context, Trade};
 use hypermm_core::features::FEATURES;
 use hypermm_core::pricing::decision::Decision;
-use hypermm_core::state::own_orders::OwnOrder;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyType};
 
 use crate::access::{lock, over_rows, read};
-use crate::config::PyEngineConfig;
+use crate::config::{PyEngineConfig, config_of};
 use crate::decision::PyDecision;
-use crate::error::{Kind, guard, invalid_input, refused};
+use crate::error::{guard, invalid_input};
 use crate::estimators::drift::innovations_by_source;
-use crate::input::{
-    Given, floats, identifier, identifier_object, number, optional_number, optional_time_ns, sides, text, time_ns,
-    times,
-};
-use crate::instrument::PyInstrument;
-use crate::types::{order_status, order_status_member, side, side_member};
+use crate::input::{Given, floats, identifier, number, optional_number, optional_time_ns, sides, text, time_ns, times};
+use crate::instrument::{PyInstrument, instrument_of};
+use crate::open_order::PyOpenOrder;
+use crate::state::state_bytes;
+use crate::types::{order_status, side};
 
 /// The quoting model of one instrument: events in, ladders out. No clock, no I/O, no randomness.
 #[pyclass(name = "QuoteEngine", module = "hypermm._core", weakref)]
@@ -320,12 +318,8 @@ impl PyQuoteEngine {
     #[getter]
     fn open_orders(slf: &Engine<'_>) -> PyResult<Vec<PyOpenOrder>> {
         let this = read(slf)?;
-        let price_of = |order: &OwnOrder| this.engine.instrument().price_to_f64(order.price);
-        let size_of = |order: &OwnOrder| this.engine.instrument().lots_to_f64(order.remaining);
-        let orders = this.engine.open_orders().iter();
-        Ok(orders
-            .map(|it| PyOpenOrder { price: price_of(it), remaining_size: size_of(it), order: it.clone() })
-            .collect())
+        let instrument = this.engine.instrument();
+        Ok(this.engine.open_orders().iter().map(|order| PyOpenOrder::new(order, instrument)).collect())
     }
 
     /// Facts of the contract.
@@ -396,95 +390,6 @@ impl PyQuoteEngine {
         let this = read(slf)?;
         let now = this.engine.now_ns().map_or("no events".to_owned(), |now| format!("at {now} ns"));
         Ok(format!("<QuoteEngine {} {now}, position {}>", this.engine.instrument().coin(), this.engine.position()))
-    }
-}
-
-/// One order of ours that is not known to be dead.
-#[pyclass(frozen, eq, name = "OpenOrder", module = "hypermm._core")]
-#[derive(PartialEq)]
-pub(crate) struct PyOpenOrder {
-    order: OwnOrder,
-    price: f64,
-    remaining_size: f64,
-}
-
-#[pymethods]
-impl PyOpenOrder {
-    /// Our name for it, as it was given.
-    #[getter]
-    fn order_id(&self, py: Python<'_>) -> Py<PyAny> {
-        identifier_object(py, &self.order.id)
-    }
-
-    /// Its state.
-    #[getter]
-    fn status(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        order_status_member(py, self.order.status)
-    }
-
-    /// Its side.
-    #[getter]
-    fn side(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        side_member(py, self.order.side)
-    }
-
-    /// Its limit price, quote currency.
-    #[getter]
-    fn price(&self) -> f64 {
-        self.price
-    }
-
-    /// What can still fill, contracts.
-    #[getter]
-    fn remaining_size(&self) -> f64 {
-        self.remaining_size
-    }
-
-    /// When the engine first heard of it, ns.
-    #[getter]
-    fn placed_ns(&self) -> i64 {
-        self.order.placed_ns
-    }
-
-    /// Size that stands before it at its price, contracts.
-    #[getter]
-    fn ahead(&self) -> f64 {
-        self.order.queue.ahead()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let id = self.order_id(py);
-        let (status, side) = (self.status(py)?, self.side(py)?);
-        Ok(format!(
-            "<OpenOrder {} {} {} {} x {}>",
-            id.bind(py).repr()?,
-            status.bind(py).getattr("name")?,
-            side.bind(py).getattr("name")?,
-            self.remaining_size,
-            self.price
-        ))
-    }
-}
-
-/// The bytes of a snapshot.
-pub(crate) fn state_bytes<'a>(state: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-    match state.cast::<PyBytes>() {
-        Ok(bytes) => Ok(bytes.as_bytes()),
-        Err(_) => Err(refused(Kind::Snapshot, "state", state, "bytes made by snapshot()", "")),
-    }
-}
-
-pub(crate) fn instrument_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::instrument::Instrument> {
-    match value.cast::<PyInstrument>() {
-        Ok(instrument) => Ok(instrument.get().inner.clone()),
-        Err(_) => Err(invalid_input("instrument", value, "an Instrument", "")),
-    }
-}
-
-pub(crate) fn config_of(value: &Bound<'_, PyAny>) -> PyResult<hypermm_core::config::EngineConfig> {
-    match value.cast::<PyEngineConfig>() {
-        Ok(config) => Ok(config.get().inner.clone()),
-        Err(_) => Err(invalid_input("config", value, "an EngineConfig", "")),
     }
 }
 

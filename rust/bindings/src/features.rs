@@ -9,9 +9,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::access::over_rows;
 use crate::decision::frozen_array;
-use crate::engine::instrument_of;
 use crate::error::invalid_input;
 use crate::input::{Column, floats, number, time_ns, times};
+use crate::instrument::instrument_of;
 use crate::recording::HeldColumns;
 
 const BASIS: &str = "basis";

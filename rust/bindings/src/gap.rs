@@ -1,20 +1,17 @@
 //! `paper_gap`: a strategy live at the matching venue, and on the same public feed in each fill model.
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
-
 use hypermm_simulation::backtest::gap::{GapRow, GapSettings, PaperArm, PublicFeed, run_gaps};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySequence, PyTuple};
 
 use crate::backtest::{fill_model_of, latency_of};
+use crate::config::config_of;
 use crate::decision::frozen_array;
-use crate::engine::config_of;
-use crate::error::{guard, invalid_input};
+use crate::error::invalid_input;
 use crate::input::{number, seed_of, text, time_ns};
 use crate::preset::preset_of;
-use crate::progress::Progress;
-use crate::scenario::{SEEDS_PER_CORE, seed_count};
+use crate::progress::over_seeds;
+use crate::scenario::seed_count;
 
 const ARMS: &str = "a sequence of (feed, fill_model, latency)";
 const FEEDS: &str = "\"ours_left_out\", \"published\" or \"without_us\"";
@@ -48,16 +45,7 @@ pub(crate) fn paper_gap<'py>(
     };
     let count = seeds.map_or(Ok(20), seed_count)?;
     let first = first_seed.map_or(Ok(0), |given| seed_of("first_seed", given))?;
-    let mut progress = Progress::new(progress, count)?;
-    let chunk = SEEDS_PER_CORE * available_parallelism().map_or(1, NonZero::get) as u64;
-    let mut rows = Vec::with_capacity(count as usize * (settings.arms.len() + 1));
-    for begin in (0..count).step_by(chunk as usize) {
-        progress.tell(py, begin as f64 / count as f64)?;
-        let seeds = first + begin..first + count.min(begin + chunk);
-        rows.extend(guard(|| py.detach(|| run_gaps(&settings, seeds)))?);
-    }
-    progress.tell(py, 1.0)?;
-    columns(py, &rows)
+    columns(py, &over_seeds(py, progress, first, count, |seeds| run_gaps(&settings, seeds))?)
 }
 
 fn arms_of(given: &Bound<'_, PyAny>, coin: &str) -> PyResult<Vec<PaperArm>> {

@@ -205,14 +205,26 @@ fn each<'py>(field: &str, length: usize, items: impl Iterator<Item = Bound<'py, 
     Ok(Column::Owned(values))
 }
 
+/// The items of a list or tuple; `None` for anything else.
+fn listed<T>(
+    field: &str,
+    value: &Bound<'_, PyAny>,
+    one: impl Fn(&str, &Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<Option<Vec<T>>> {
+    if !(value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()) {
+        return Ok(None);
+    }
+    let items = value.try_iter()?.enumerate();
+    items.map(|(index, item)| one(&format!("{field}[{index}]"), &item?)).collect::<PyResult<Vec<_>>>().map(Some)
+}
+
 /// Nanoseconds, one dimension, integers only.
 pub(crate) fn times<'py>(field: &str, value: &Bound<'py, PyAny>) -> PyResult<Column<'py, i64>> {
     if let Some(column) = borrowed(value)? {
         return Ok(column);
     }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let values = value.try_iter()?.enumerate().map(|(index, item)| time_ns(&format!("{field}[{index}]"), &item?));
-        return Ok(Column::Owned(values.collect::<PyResult<Vec<_>>>()?));
+    if let Some(values) = listed(field, value, time_ns)? {
+        return Ok(Column::Owned(values));
     }
     converted(field, value, "iu", "int64", "a one-dimensional array or sequence of integer nanoseconds")
 }
@@ -234,9 +246,8 @@ pub(crate) fn flags<'py>(field: &str, value: &Bound<'py, PyAny>) -> PyResult<Col
     if let Some(column) = borrowed(value)? {
         return Ok(column);
     }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let values = value.try_iter()?.enumerate().map(|(index, item)| flag(&format!("{field}[{index}]"), &item?));
-        return Ok(Column::Owned(values.collect::<PyResult<Vec<_>>>()?));
+    if let Some(values) = listed(field, value, flag)? {
+        return Ok(Column::Owned(values));
     }
     converted(field, value, "b", "bool", "a one-dimensional array or sequence of flags")
 }
@@ -251,9 +262,8 @@ pub(crate) fn sides(field: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<Side>
             Err(invalid_input(&format!("{field}[{index}]"), shown.as_any(), "+1 (buy) or −1 (sell)", ""))
         }
     };
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let items = value.try_iter()?.enumerate();
-        return items.map(|(index, item)| side(&format!("{field}[{index}]"), &item?)).collect();
+    if let Some(sides) = listed(field, value, side)? {
+        return Ok(sides);
     }
     let signs: Column<'_, i8> = match borrowed(value)? {
         Some(column) => column,

@@ -4,7 +4,7 @@ use hypermm_core::instrument::Instrument;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::error::guard;
+use crate::error::{guard, invalid_input};
 use crate::input::{count, number, text};
 
 /// Facts of one perpetual contract, as the venue publishes them; frozen.
@@ -122,5 +122,13 @@ impl PyInstrument {
     fn key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let it = &self.inner;
         (it.coin(), it.size_decimals(), it.max_leverage(), it.min_notional(), it.funding_interval_s()).into_pyobject(py)
+    }
+}
+
+/// The facts of an argument that must be an `Instrument`.
+pub(crate) fn instrument_of(value: &Bound<'_, PyAny>) -> PyResult<Instrument> {
+    match value.cast::<PyInstrument>() {
+        Ok(instrument) => Ok(instrument.get().inner.clone()),
+        Err(_) => Err(invalid_input("instrument", value, "an Instrument", "")),
     }
 }

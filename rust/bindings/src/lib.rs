@@ -6,7 +6,6 @@ mod bench;
 mod calibration;
 mod config;
 mod decision;
-
 mod engine;
 mod error;
 mod estimators;
@@ -16,6 +15,7 @@ mod gap;
 mod input;
 mod instrument;
 mod loopback;
+mod open_order;
 mod preset;
 mod pricing;
 mod progress;
@@ -42,7 +42,7 @@ fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<decision::PyLevel>()?;
     module.add_class::<decision::PyQuoteSide>()?;
     module.add_class::<decision::PyDecision>()?;
-    module.add_class::<engine::PyOpenOrder>()?;
+    module.add_class::<open_order::PyOpenOrder>()?;
     module.add_class::<engine::PyQuoteEngine>()?;
     module.add_class::<estimators::drift::PyDriftFilter>()?;
     module.add_class::<estimators::flow::PyDirectionalFlow>()?;

@@ -1,11 +1,18 @@
 //! How far a run is, told to Python; and Ctrl-C, heard by the way.
 
 use std::cell::Cell;
+use std::num::NonZero;
+use std::ops::Range;
+use std::thread::available_parallelism;
 
+use hypermm_core::error::Error;
+use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
-use crate::error::invalid_input;
+use crate::error::{guard, invalid_input};
 
+/// Seeds of a chunk for each core: Ctrl-C is heard between chunks.
+const SEEDS_PER_CORE: u64 = 4;
 /// Least time between two calls of the progress function, s.
 const PROGRESS_INTERVAL_S: f64 = 0.05;
 
@@ -36,6 +43,26 @@ impl Progress {
         let done = (share * self.total as f64).round() as u64;
         function.call1(py, (done, self.total)).map(|_| ())
     }
+}
+
+/// The rows of `count` seeds from `first` on, run in chunks without the interpreter.
+pub(crate) fn over_seeds<T: Send>(
+    py: Python<'_>,
+    progress: Option<Bound<'_, PyAny>>,
+    first: u64,
+    count: u64,
+    run: impl Fn(Range<u64>) -> Result<Vec<T>, Error> + Ungil + Sync,
+) -> PyResult<Vec<T>> {
+    let mut progress = Progress::new(progress, count)?;
+    let chunk = SEEDS_PER_CORE * available_parallelism().map_or(1, NonZero::get) as u64;
+    let mut rows = Vec::with_capacity(count as usize);
+    for begin in (0..count).step_by(chunk as usize) {
+        progress.tell(py, begin as f64 / count as f64)?;
+        let seeds = first + begin..first + count.min(begin + chunk);
+        rows.extend(guard(|| py.detach(|| run(seeds)))?);
+    }
+    progress.tell(py, 1.0)?;
+    Ok(rows)
 }
 
 /// Python's monotonic clock: it paces the progress function and times the run, and decides nothing.

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::decision::frozen_array;
-use crate::engine::instrument_of;
 use crate::error::{guard, invalid_input};
 use crate::input::{Column, floats, integers, number, seed_of, times};
+use crate::instrument::instrument_of;
 
 /// Columns kept alive while a run reads them.
 pub(crate) struct HeldColumns<'py> {

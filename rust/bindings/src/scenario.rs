@@ -1,8 +1,5 @@
 //! `run_scenario`: a scenario from many seeds, one row each, as columns.
 
-use std::num::NonZero;
-use std::thread::available_parallelism;
-
 use hypermm_core::config::EngineConfig;
 use hypermm_simulation::backtest::quoter::Quoter;
 use hypermm_simulation::backtest::scenarios::{ScenarioRow, default_config, run_seeds};
@@ -14,11 +11,9 @@ use crate::config::with_changes;
 use crate::decision::frozen_array;
 use crate::error::{guard, invalid_input};
 use crate::input::{integer, seed_of, text};
-use crate::progress::Progress;
+use crate::progress::over_seeds;
 
 const MAX_SEEDS: i64 = 1_000_000;
-/// Seeds of a chunk for each core: Ctrl-C is heard between chunks.
-pub(crate) const SEEDS_PER_CORE: u64 = 4;
 
 /// Plays a scenario from `seeds` seeds, on all cores.
 #[pyfunction]
@@ -42,16 +37,8 @@ pub(crate) fn run_scenario<'py>(
     let count = seeds.map_or(Ok(200), seed_count)?;
     let first = first_seed.map_or(Ok(0), |given| seed_of("first_seed", given))?;
     let config = configured(&scenario, quoter, engine)?;
-    let mut progress = Progress::new(progress, count)?;
-    let chunk = SEEDS_PER_CORE * available_parallelism().map_or(1, NonZero::get) as u64;
-    let mut rows = Vec::with_capacity(count as usize);
-    for begin in (0..count).step_by(chunk as usize) {
-        progress.tell(py, begin as f64 / count as f64)?;
-        let seeds = first + begin..first + count.min(begin + chunk);
-        rows.extend(guard(|| py.detach(|| run_seeds(&scenario, scenario.reach, quoter, &config, seeds)))?);
-    }
-    progress.tell(py, 1.0)?;
-    row_columns(py, &rows)
+    let run = |seeds| run_seeds(&scenario, scenario.reach, quoter, &config, seeds);
+    row_columns(py, &over_seeds(py, progress, first, count, run)?)
 }
 
 pub(crate) fn seed_count(given: &Bound<'_, PyAny>) -> PyResult<u64> {

@@ -14,7 +14,7 @@ use hypermm_simulation::venue::latency::LatencyModel;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::engine::config_of;
+use crate::config::config_of;
 use crate::error::{guard, invalid_input};
 use crate::input::{count, flag, number, seed_of, text, time_ns};
 use crate::preset::preset_of;

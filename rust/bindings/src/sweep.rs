@@ -17,9 +17,10 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::access::over_rows;
 use crate::backtest::{fill_model_of, markets_of, timing_of};
-use crate::engine::{config_of, instrument_of};
+use crate::config::config_of;
 use crate::error::invalid_input;
 use crate::input::{count, seed_of, time_ns};
+use crate::instrument::instrument_of;
 use crate::progress::Progress;
 use crate::recording::HeldColumns;
 use crate::result::summary;

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reduced, in_order, require_non_negative, same_length};
 use crate::access::{lock, over_rows, read};
-use crate::engine::state_bytes;
 use crate::error::guard;
 use crate::input::{Column, flag, flags, floats, number, optional_number, time_ns, times};
 use crate::state::{open, seal};
@@ -154,15 +153,13 @@ impl PyDepthDecay {
 
     /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
-        let this = read(slf)?;
-        Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
+        seal(slf.py(), KIND, &read(slf)?.0)
     }
 
     /// The estimator of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = state_bytes(state)?;
-        Ok(Self(guard(|| open(KIND, "DepthDecay", bytes))?))
+        open(KIND, "DepthDecay", state).map(Self)
     }
 
     /// An estimator of its own with the same state.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::{Reduced, require_non_negative, same_length};
 use crate::access::{lock, over_rows, read};
 use crate::decision::frozen_array;
-use crate::engine::state_bytes;
 use crate::error::{guard, invalid_input};
 use crate::input::{Given, floats, number, optional_number, time_ns, times};
 use crate::state::{open, seal};
@@ -266,15 +265,13 @@ impl PyDriftFilter {
 
     /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
-        let this = read(slf)?;
-        Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
+        seal(slf.py(), KIND, &read(slf)?.0)
     }
 
     /// The filter of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = state_bytes(state)?;
-        Ok(Self(guard(|| open(KIND, "DriftFilter", bytes))?))
+        open(KIND, "DriftFilter", state).map(Self)
     }
 
     /// A filter of its own with the same state.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reduced, in_order};
 use crate::access::{lock, read};
-use crate::engine::state_bytes;
 use crate::error::guard;
 use crate::input::{number, optional_number, optional_time_ns, time_ns};
 use crate::state::{open, seal};
@@ -128,15 +127,13 @@ impl PyFundingForecast {
 
     /// The state as versioned bytes.
     fn snapshot<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyBytes>> {
-        let this = read(slf)?;
-        Ok(PyBytes::new(slf.py(), &guard(|| seal(KIND, &this.0))?))
+        seal(slf.py(), KIND, &read(slf)?.0)
     }
 
     /// The forecast of a snapshot; `SnapshotError` for foreign or damaged bytes.
     #[classmethod]
     fn restore(_class: &Bound<'_, PyType>, state: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = state_bytes(state)?;
-        Ok(Self(guard(|| open(KIND, "FundingForecast", bytes))?))
+        open(KIND, "FundingForecast", state).map(Self)
     }
 
     /// A forecast of its own with the same state.

@@ -14,10 +14,10 @@ use hypermm_simulation::venue::matching::rules::AssetSettings;
 use pyo3::prelude::*;
 
 use super::decimal::decimal;
-use crate::engine::instrument_of;
 use crate::error::{guard, invalid_input};
 use crate::input::{count, flag, number, text};
 use crate::instrument::PyInstrument;
+use crate::instrument::instrument_of;
 use crate::recording::HeldColumns;
 
 const MAX_DECIMALS: u32 = 6;
