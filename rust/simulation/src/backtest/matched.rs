@@ -293,24 +293,8 @@ impl<B: Background> Run<'_, B> {
         let venue = &mut self.cycle.venue.blocks;
         self.actions.clear();
         self.market.act(time_ns, venue.exchange(), &mut self.actions);
-        let (market, feed, kept) = (&mut *self.market, &mut self.feed, &mut self.kept);
-        let mut sink = |event: &VenueEvent| {
-            market.on_event(event);
-            feed.note(event);
-            if let Some(kept) = kept {
-                kept.note(event);
-            }
-        };
-        let block = venue.run_block(&self.actions, &mut sink);
+        let block = venue.run_block(&self.actions, &mut listener(self.market, &mut self.feed, &mut self.kept));
         let (fair_price, funding_rate) = (self.market.fair_price(), self.market.funding_rate());
-        let (market, feed, kept) = (&mut *self.market, &mut self.feed, &mut self.kept);
-        let mut sink = |event: &VenueEvent| {
-            market.on_event(event);
-            feed.note(event);
-            if let Some(kept) = kept {
-                kept.note(event);
-            }
-        };
         if time_ns - self.reference_ns >= REFERENCE_INTERVAL_NS {
             self.reference_ns = time_ns;
             let oracle = Mark::nearest(self.instrument, fair_price)?;
@@ -319,11 +303,13 @@ impl<B: Background> Run<'_, B> {
             let last_trade = venue.exchange().last_trade(ASSET);
             let mark = self.mark.update(time_ns, oracle, price(bid), price(ask), last_trade);
             self.reference = (oracle, mark);
-            venue.set_reference(block, ASSET, oracle, mark, &mut sink)?;
+            let sink = &mut listener(self.market, &mut self.feed, &mut self.kept);
+            venue.set_reference(block, ASSET, oracle, mark, sink)?;
         }
         if time_ns >= self.settlement_ns {
             self.settlement_ns += HOUR_NS;
-            venue.settle_funding(block, ASSET, funding_rate, &mut sink)?;
+            let sink = &mut listener(self.market, &mut self.feed, &mut self.kept);
+            venue.settle_funding(block, ASSET, funding_rate, sink)?;
         }
         self.watch_block();
         let price = |mark: Mark| mark.0 as f64 / (2.0 * self.instrument.price_scale());
@@ -385,5 +371,20 @@ impl<B: Background> Run<'_, B> {
         session.end_at(end_ns);
         let backtest = self.cycle.finish((start_ns, end_ns), self.events)?;
         Ok(MatchedOutput { backtest, watch: self.watch, session })
+    }
+}
+
+/// Where the venue's events go: to the market, and to whoever publishes them.
+fn listener<'a, B: Background>(
+    market: &'a mut B,
+    feed: &'a mut Feed,
+    kept: &'a mut Option<Feed>,
+) -> impl FnMut(&VenueEvent) + 'a {
+    move |event| {
+        market.on_event(event);
+        feed.note(event);
+        if let Some(kept) = kept {
+            kept.note(event);
+        }
     }
 }

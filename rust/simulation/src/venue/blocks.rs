@@ -214,10 +214,7 @@ impl BlockVenue {
         sink: &mut impl FnMut(&VenueEvent),
     ) -> T {
         let (block, connections) = (self.clock.next(), &mut self.connections);
-        act(&mut self.exchange, block.time_ns, &mut |event| {
-            connections.notify(block, event);
-            sink(event);
-        })
+        act(&mut self.exchange, block.time_ns, &mut connections.notifying(block, sink))
     }
 
     /// Runs the block to come: dead-man switches, then all that is due and what the background does in it, by turns.
@@ -227,18 +224,12 @@ impl BlockVenue {
         let block = self.clock.advance();
         self.order_turns(block, background);
         let (exchange, connections) = (&mut self.exchange, &mut self.connections);
-        exchange.fire_due_cancels(block.time_ns, &mut |event| {
-            connections.notify(block, event);
-            sink(event);
-        });
+        exchange.fire_due_cancels(block.time_ns, &mut connections.notifying(block, sink));
         for (_, _, turn) in &self.turns {
             match *turn {
                 Turn::Background(place) => {
                     let (account, action) = &background[place];
-                    exchange.execute(block.time_ns, *account, action, &mut |event| {
-                        connections.notify(block, event);
-                        sink(event);
-                    });
+                    exchange.execute(block.time_ns, *account, action, &mut connections.notifying(block, sink));
                 }
                 Turn::Request(_, place) => carry_out(exchange, connections, block, &self.due[place], sink),
             }
@@ -263,11 +254,7 @@ impl BlockVenue {
         mark: Mark,
         sink: &mut impl FnMut(&VenueEvent),
     ) -> Result<()> {
-        let connections = &mut self.connections;
-        self.exchange.set_reference(block.time_ns, asset, oracle, mark, &mut |event: &VenueEvent| {
-            connections.notify(block, event);
-            sink(event);
-        })
+        self.exchange.set_reference(block.time_ns, asset, oracle, mark, &mut self.connections.notifying(block, sink))
     }
 
     /// Settles funding after `block`.
@@ -281,11 +268,7 @@ impl BlockVenue {
         rate: f64,
         sink: &mut impl FnMut(&VenueEvent),
     ) -> Result<()> {
-        let connections = &mut self.connections;
-        self.exchange.settle_funding(block.time_ns, asset, rate, &mut |event: &VenueEvent| {
-            connections.notify(block, event);
-            sink(event);
-        })
+        self.exchange.settle_funding(block.time_ns, asset, rate, &mut self.connections.notifying(block, sink))
     }
 
     /// Moves the due requests out of the mempool and sorts the turns of the block.
@@ -354,10 +337,7 @@ fn carry_out(
     for (index, action) in request.actions.iter().enumerate() {
         let answer = match refusal {
             Some(reason) => Answer::Refused { reason, order_id: None },
-            None => exchange.execute_counted(block.time_ns, account, action, &mut |event| {
-                connections.notify(block, event);
-                sink(event);
-            }),
+            None => exchange.execute_counted(block.time_ns, account, action, &mut connections.notifying(block, sink)),
         };
         let heard = ReceivedAnswer { time_ns, account, request: request.id, index, answer };
         connections.answer(request.connection, heard);

@@ -112,7 +112,7 @@ impl Connections {
     }
 
     /// Sends an event of `block` to the accounts it concerns; all of one block are heard at one time.
-    pub(super) fn notify(&mut self, block: Block, event: &VenueEvent) {
+    fn notify(&mut self, block: Block, event: &VenueEvent) {
         for connection in self.all.iter_mut().filter(|connection| concerns(event, connection.account)) {
             let time_ns = match connection.noticed {
                 Some((number, time_ns)) if number == block.number => time_ns,
@@ -124,6 +124,18 @@ impl Connections {
             };
             connection.noticed = Some((block.number, time_ns));
             connection.notices.push_back(ReceivedNotice { time_ns, account: connection.account, event: *event });
+        }
+    }
+
+    /// Where the events of `block` go: to those they concern, and to `sink`.
+    pub(super) fn notifying<'a>(
+        &'a mut self,
+        block: Block,
+        sink: &'a mut impl FnMut(&VenueEvent),
+    ) -> impl FnMut(&VenueEvent) + 'a {
+        move |event| {
+            self.notify(block, event);
+            sink(event);
         }
     }
 

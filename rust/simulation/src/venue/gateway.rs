@@ -132,6 +132,8 @@ pub struct OrderSlots<T> {
     live: Vec<usize>,
     next_id: u64,
     counts: RequestCounts,
+    /// By the fills we have heard of, lots.
+    known_position: i64,
 }
 
 impl<T> Default for OrderSlots<T> {
@@ -142,6 +144,7 @@ impl<T> Default for OrderSlots<T> {
             live: Vec::with_capacity(128),
             next_id: 1,
             counts: RequestCounts::default(),
+            known_position: 0,
         }
     }
 }
@@ -236,6 +239,15 @@ impl<T> OrderSlots<T> {
         &mut self.slots[slot].1
     }
 
+    /// Whether an order is the first level of the side that reduces the position we know of.
+    pub(super) fn leads_out(&self, placement: &Placement) -> bool {
+        placement.level == 0
+            && match placement.side {
+                Side::Buy => self.known_position < 0,
+                Side::Sell => self.known_position > 0,
+            }
+    }
+
     /// As [`OrderGateway::write_standing`].
     pub fn write_standing(&self, standing: &mut Vec<StandingOrder>) {
         standing.clear();
@@ -258,7 +270,7 @@ impl<T> OrderSlots<T> {
         }
     }
 
-    /// Brings what we know of an order up to date.
+    /// Brings what we know of an order, and of our position, up to date.
     #[inline]
     pub fn hear(&mut self, notice: &Notice) {
         let (slot, is_over) = match *notice {
@@ -274,6 +286,7 @@ impl<T> OrderSlots<T> {
             Notice::Fill(fill) => {
                 let order = &mut self.slots[fill.slot].0;
                 order.known_remaining.0 -= fill.size.0;
+                self.known_position += if order.side == Side::Buy { fill.size.0 } else { -fill.size.0 };
                 if order.known_remaining.0 == 0 {
                     order.status = OrderStatus::Filled;
                 }

@@ -8,7 +8,7 @@ use hypermm_core::error::Result;
 use hypermm_core::instrument::Instrument;
 use hypermm_core::orders::reconcile::StandingOrder;
 use hypermm_core::outcomes::prediction::Prediction;
-use hypermm_core::types::{Lots, OrderStatus, Side, TimestampNs};
+use hypermm_core::types::{Lots, OrderStatus, TimestampNs};
 
 use super::blocks::BlockVenue;
 use super::connections::{ReceivedAnswer, ReceivedNotice, RequestId};
@@ -43,8 +43,6 @@ pub struct MatchedVenue {
     placements: Sent,
     /// The first level of the side that reduces the position.
     reducing: Sent,
-    /// By the fills we have heard of, lots.
-    known_position: i64,
     actions: Vec<Action>,
     sent: Vec<Sent>,
     free: Vec<Sent>,
@@ -66,7 +64,6 @@ impl MatchedVenue {
             cancels: Sent { is_cancel: true, ..Sent::default() },
             placements: Sent::default(),
             reducing: Sent::default(),
-            known_position: 0,
             actions: Vec::with_capacity(64),
             sent: Vec::with_capacity(16),
             free: Vec::with_capacity(16),
@@ -236,12 +233,7 @@ impl OrderGateway for MatchedVenue {
 
     fn place(&mut self, now_ns: TimestampNs, placement: &Placement) -> usize {
         let slot = self.orders.open(now_ns, placement, ());
-        let reduces = placement.level == 0
-            && match placement.side {
-                Side::Buy => self.known_position < 0,
-                Side::Sell => self.known_position > 0,
-            };
-        let batch = if reduces { &mut self.reducing } else { &mut self.placements };
+        let batch = if self.orders.leads_out(placement) { &mut self.reducing } else { &mut self.placements };
         batch.orders.push((slot, self.orders.order(slot).id));
         slot
     }
@@ -293,11 +285,6 @@ impl OrderGateway for MatchedVenue {
                 (received.time_ns, self.understand(&received))
             };
             if let Some(notice) = notice {
-                if let Notice::Fill(fill) = notice {
-                    let signed =
-                        if self.orders.order(fill.slot).side == Side::Buy { fill.size.0 } else { -fill.size.0 };
-                    self.known_position += signed;
-                }
                 self.orders.hear(&notice);
                 return Some((time_ns, notice));
             }

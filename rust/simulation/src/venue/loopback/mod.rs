@@ -8,5 +8,6 @@
 pub mod coin;
 pub mod event;
 pub mod history;
+mod notices;
 pub mod venue;
 pub mod view;
