@@ -20,7 +20,7 @@ from hypermm.exchange.hyperliquid.memory import SeenIds
 from hypermm.exchange.hyperliquid.notices import ActionLost, ClockOffset, Disconnected, FillGap, RequestFailed, TapeGap
 from hypermm.exchange.hyperliquid.rate_limit import SocketCounts, SocketLimits
 from hypermm.exchange.hyperliquid.session import Phase
-from test_session import Rig, ready_rig
+from session_rig import Rig, ready_rig
 from venue_double import COIN, LOT, START_MS, USER
 
 ETH = Asset(coin=COIN, asset_id=1, dex="", size_decimals=4, max_leverage=25)
