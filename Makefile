@@ -30,13 +30,18 @@ else
 RUST_TEST := cargo test --profile fast --lib --bins --tests --no-fail-fast
 endif
 
-.PHONY: demo test bench peers verify mutants lock wheel format lint rust-lint rust-test rust-doc python-lint python-test clean
+.PHONY: demo test bench peers verify mutants lock wheel format rust-lint rust-test rust-doc extension python-lint python-test clean
 
 demo: $(VENV)/.demo-packages
 	$(call build,release)
 	$(BIN)/python -m hypermm.cli demo --out $(OUT)/demo $(if $(RECORDING),--data $(RECORDING) --coin $(COIN))
 
-test: rust-lint rust-test rust-doc python-lint python-test
+# Two at a time where one alone leaves a core idle: the packages beside clippy, linters and rustdoc beside pytest.
+PAIRED := --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+test:
+	@$(MAKE) $(PAIRED) $(VENV)/.packages rust-lint
+	@$(MAKE) --no-print-directory rust-test extension
+	@$(MAKE) $(PAIRED) python-test python-lint rust-doc
 	@echo "make test: everything passed"
 
 bench: $(VENV)/.packages
@@ -82,7 +87,8 @@ endef
 
 # --- checks, one by one -----------------------------------------------------------------------------------------
 
-rust-lint: $(VENV)/.packages
+# pyo3 asks the interpreter only.
+rust-lint: | $(BIN)/python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --profile fast -- -D warnings
 
@@ -93,16 +99,17 @@ rust-test: $(VENV)/.packages
 rust-doc: $(VENV)/.packages
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --profile fast
 
-python-lint: $(VENV)/.packages
+extension: $(VENV)/.packages
 	$(call build,fast)
+
+python-lint: extension
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m mypy.stubtest hypermm._core
 
-python-test: $(VENV)/.packages
-	$(call build,fast)
+python-test: extension
 	$(BIN)/python -m pytest -m "not verify"
 
 format:
@@ -112,20 +119,23 @@ format:
 
 # --- set-up -----------------------------------------------------------------------------------------------------
 
+# Half of pip's time went into compiling modules nobody imports; those that are compile when they are.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo-packages: requirements-demo.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-demo.lock
+	$(BIN)/python $(INSTALL) --only-binary :all: -r requirements-demo.lock
 	@touch $@
 
 $(VENV)/.packages: requirements.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python $(INSTALL) -r requirements.lock
 	@touch $@ $(VENV)/.demo-packages
 
 $(PEERS_VENV)/.packages: requirements-peers.lock
 	$(PYTHON) -m venv $(PEERS_VENV)
-	$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-peers.lock
+	$(PEERS_VENV)/bin/python $(INSTALL) --only-binary :all: -r requirements-peers.lock
 	@touch $@
 
 # requirements.lock is for tests, requirements-demo.lock a subset of it with the same pins.
