@@ -207,11 +207,14 @@ def check_decision(engine: hypermm.QuoteEngine, time_ns: int, touch: tuple[float
 
 
 @given(histories())
-@settings(max_examples=1_500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_history_gives_finite_uncrossed_quotes_within_the_cap(
     history: tuple[hypermm.QuoteEngine, int, tuple[float, float]],
 ) -> None:
-    """Books, trades, signals, funding, orders in any state, fills, positions beyond the cap, quota: 1,500 histories."""
+    """Books, trades, signals, funding, orders in any state, fills, positions beyond the cap, quota.
+
+    300 histories, the same every time; 10,000 fresh ones below.
+    """
     check_decision(*history)
 
 

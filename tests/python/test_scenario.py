@@ -137,7 +137,7 @@ def test_other_threads_run_while_seeds_are_played() -> None:
     ticks, done = 0, threading.Event()
 
     def run() -> None:
-        hypermm.run_scenario("calm", seeds=24)
+        hypermm.run_scenario("calm", seeds=6)
         done.set()
 
     thread = threading.Thread(target=run)
