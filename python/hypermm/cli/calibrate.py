@@ -14,7 +14,8 @@ from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
 from hypermm.config.calibration import Gates
 from hypermm.config.calibration_file import check_use, encode_calibration, load_calibration
-from hypermm.exceptions import InvalidInputError, MissingDependencyError
+from hypermm.exceptions import InvalidInputError
+from hypermm.extras import needs
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside
 from hypermm.recording.load import held_coins
@@ -184,17 +185,10 @@ class _research:  # noqa: N801 - stands for the package, which needs an extra
     """The research package, imported when it is needed."""
 
     def __init__(self) -> None:
-        try:
+        with needs("research", "scipy, statsmodels and scikit-learn to calibrate"):
             import scipy  # noqa: F401
             import sklearn  # noqa: F401
             import statsmodels  # noqa: F401
-        except ImportError as error:
-            raise MissingDependencyError(
-                field=error.name or "scipy",
-                value="not installed",
-                expected="scipy, statsmodels and scikit-learn to calibrate",
-                hint='pip install "hypermm[research]"',
-            ) from error
         from hypermm.research.calibration import calibrate as fitting
         from hypermm.research.calibration import page, score
 

@@ -14,7 +14,8 @@ import msgspec
 from hypermm import Side
 from hypermm.cli.output import json_option, print_json, print_table
 from hypermm.config import load_settings
-from hypermm.exceptions import MissingDependencyError, VenueError
+from hypermm.exceptions import VenueError
+from hypermm.extras import needs
 
 if TYPE_CHECKING:
     from hypermm.config import ExchangeConfig
@@ -49,15 +50,8 @@ def connect(
     settings = load_settings(config_file, overrides).exchange
     if not settings.coins:
         raise click.UsageError("no coins: set coins in [exchange], or add --set exchange.coins='[\"ETH\"]'")
-    try:
+    with needs("cli,live", "aiohttp and websockets"):
         report, streams = asyncio.run(_connect(settings, check_only=check, allow_master_key=allow_master_key))
-    except ImportError as error:
-        raise MissingDependencyError(
-            field=error.name or "",
-            value="not installed",
-            expected="aiohttp and websockets",
-            hint='pip install "hypermm[cli,live]"',
-        ) from error
     if as_json:
         print_json(_values(report) | {"streams": streams})
     else:

@@ -15,7 +15,8 @@ import click
 import hypermm
 from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, stderr
-from hypermm.exceptions import InvalidConfigError, MissingDependencyError
+from hypermm.exceptions import InvalidConfigError
+from hypermm.extras import needs
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback import AccountSettings, ExchangeSettings, Server
@@ -106,12 +107,8 @@ def exchange(
     _check_host(host, allow_remote=allow_remote)
     if (data is None) != (coin is None):
         raise click.UsageError("--data and --coin go together: which recording, and which coin of it")
-    try:
+    with needs("live", "aiohttp and websockets"):
         from hypermm.exchange import loopback
-    except ImportError as error:
-        raise MissingDependencyError(
-            field="package", value=str(error.name), expected="the [live] extra", hint="pip install 'hypermm[live]'"
-        ) from error
     settings = loopback.ExchangeSettings(
         accounts=_accounts(accounts, agents, accounts_file),
         is_mainnet=network == "mainnet",

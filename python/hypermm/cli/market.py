@@ -12,7 +12,8 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stdout
-from hypermm.exceptions import InvalidInputError, MissingDependencyError
+from hypermm.exceptions import InvalidInputError
+from hypermm.extras import needs
 from hypermm.recording import load_recording
 from hypermm.recording.load import held_coins
 from hypermm.research.market_rates import fill_rate, law_rate, reach_rate
@@ -209,17 +210,8 @@ def preset_of(name: str) -> hypermm.MarketPreset:
 
 
 def _research() -> tuple[ModuleType, ModuleType]:
-    try:
+    with needs("cli,research", "SciPy and scikit-learn to fit a market"):
         from hypermm.research import market_classifier, market_fit
-    except ImportError as error:
-        if (error.name or "").startswith("hypermm"):
-            raise
-        raise MissingDependencyError(
-            field=error.name or "package",
-            value="not installed",
-            expected="SciPy and scikit-learn to fit a market",
-            hint='pip install "hypermm[cli,research]"',
-        ) from error
     return market_fit, market_classifier
 
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hypermm.cli.output import json_option, print_json, print_table, stderr
-from hypermm.exceptions import MissingDependencyError
+from hypermm.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,16 +61,9 @@ def record(
 
     What is on disk can be read at any moment, by `hypermm backtest --data DIR` too, and after a kill.
     """
-    try:
+    with needs("cli,live", "aiohttp and websockets"):
         from hypermm.exchange.hyperliquid.endpoint import endpoint
         from hypermm.runtime.record import Recorder, RecorderSettings
-    except ImportError as error:
-        raise MissingDependencyError(
-            field=error.name or "",
-            value="not installed",
-            expected="aiohttp and websockets",
-            hint='pip install "hypermm[cli,live]"',
-        ) from error
     settings = RecorderSettings(
         venue=endpoint(base_url),
         coins=coins,

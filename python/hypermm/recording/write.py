@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypermm.exceptions import MissingDependencyError
+from hypermm.extras import needs
 from hypermm.recording.layout import whole_name
 from hypermm.recording.whole_file import whole_file
 
@@ -82,16 +82,9 @@ def arrow_modules() -> tuple[Any, Any]:
     Raises:
         MissingDependencyError: pyarrow is not installed.
     """
-    try:
+    with needs("cli", "pyarrow for Parquet"):
         import pyarrow as arrow
         from pyarrow import parquet
-    except ImportError as error:
-        raise MissingDependencyError(
-            field="pyarrow",
-            value="not installed",
-            expected="pyarrow for Parquet",
-            hint='pip install "hypermm[cli]"',
-        ) from error
     return arrow, parquet
 
 

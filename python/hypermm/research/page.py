@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from hypermm.exceptions import MissingDependencyError
+from hypermm.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +24,9 @@ def page_of(template: str) -> Callable[..., str]:
     Raises:
         MissingDependencyError: plotly or jinja2 is not installed.
     """
-    try:
+    with needs("report", "plotly and jinja2 to write the page"):
         import jinja2
         from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingDependencyError(
-            field=error.name or "plotly",
-            value="not installed",
-            expected="plotly and jinja2 to write the page",
-            hint='pip install "hypermm[report]"',
-        ) from error
     folder = resources.files("hypermm.research")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(folder.joinpath(template).read_text("utf-8"))

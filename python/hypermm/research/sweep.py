@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hypermm._core import EngineConfig, Instrument, run_sweep
-from hypermm.exceptions import InvalidInputError, MissingDependencyError
+from hypermm.exceptions import InvalidInputError
+from hypermm.extras import needs
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.schema import STREAMS
 from hypermm.research.grid import grid_configs
 from hypermm.research.views import resolved, view_latency, view_models
 
-try:
+with needs("research", "pyarrow to store a sweep"):
     import pyarrow as arrow
 
     from hypermm.research.sweep_store import SweepStore, configs_hash, recording_hash, references_hash
-except ModuleNotFoundError as error:
-    raise MissingDependencyError(
-        field="pyarrow", value="not installed", expected="the extra [research]", hint="pip install 'hypermm[research]'"
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

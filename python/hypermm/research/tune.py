@@ -13,24 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypermm._core import EngineConfig, Instrument, run_sweep
-from hypermm.exceptions import InvalidConfigError, InvalidInputError, MissingDependencyError
+from hypermm.exceptions import InvalidConfigError, InvalidInputError
+from hypermm.extras import needs
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.folds import OBJECTIVES, Objective, folds_of, heard_in, joined
 from hypermm.research.ranges import FieldRange, default_ranges
 from hypermm.research.views import resolved
 
-try:
+with needs("research", "Optuna and pyarrow to look for settings"):
     import optuna
     from optuna.trial import TrialState
 
     from hypermm.research.sweep_store import configs_hash, read_plan, recording_hash, references_hash, refuse_other
-except ModuleNotFoundError as error:
-    raise MissingDependencyError(
-        field=error.name or "optuna",
-        value="not installed",
-        expected="the extra [research]",
-        hint="pip install 'hypermm[research]'",
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypermm.exceptions import MissingDependencyError, RecordingError
+from hypermm.exceptions import RecordingError
+from hypermm.extras import needs
 from hypermm.recording.schema import Recording
 
 if TYPE_CHECKING:
@@ -44,12 +45,8 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
         MissingDependencyError: pyarrow is not installed.
         RecordingError: The file is damaged.
     """
-    try:
+    with needs("cli", "pyarrow to read it"):
         import pyarrow as arrow
-    except ImportError as error:
-        raise MissingDependencyError(
-            field="pyarrow", value="not installed", expected="pyarrow to read it", hint='pip install "hypermm[cli]"'
-        ) from error
     rest, line = b"", 0
     try:
         with arrow.input_stream(str(path), compression=_COMPRESSION.get(path.suffix)) as stream:

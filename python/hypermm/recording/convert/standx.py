@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypermm.exceptions import MissingDependencyError, RecordingError
+from hypermm.exceptions import RecordingError
+from hypermm.extras import needs
 from hypermm.recording.schema import Recording
 
 if TYPE_CHECKING:
@@ -106,13 +107,9 @@ def _levels(columns: Columns, prefix: str) -> NDArray[np.float64]:
 
 
 def _table(folder: Path, stem: str, names: tuple[str, ...]) -> Columns:
-    try:
+    with needs("cli", "pyarrow to read it"):
         import pyarrow as arrow
         from pyarrow import csv
-    except ImportError as error:
-        raise MissingDependencyError(
-            field="pyarrow", value="not installed", expected="pyarrow to read it", hint='pip install "hypermm[cli]"'
-        ) from error
     files = [folder / f"{stem}.csv{ending}" for ending in (".zst", ".gz", "")]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
