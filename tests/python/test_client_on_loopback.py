@@ -22,7 +22,7 @@ from hypermm.exchange import loopback
 from hypermm.exchange.events import EngineEvent, OwnFill, apply_frame
 from hypermm.exchange.hyperliquid import clock as clock_module
 from hypermm.exchange.hyperliquid import http as http_module
-from hypermm.exchange.hyperliquid import session as session_module
+from hypermm.exchange.hyperliquid import posts
 from hypermm.exchange.hyperliquid.clock import WallClock
 from hypermm.exchange.hyperliquid.encode import ClientIds
 from hypermm.exchange.hyperliquid.endpoint import endpoint
@@ -136,7 +136,7 @@ def test_a_lost_answer_orders_fills_and_a_dropped_socket_leave_one_truth(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed by: an order sent twice, a fill told twice or not, a position that does not follow the fills."""
-    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", 2_000_000_000)
+    monkeypatch.setattr(posts, "ANSWER_WITHIN_NS", 2_000_000_000)
 
     async def main() -> None:
         async with trader(place) as made:

@@ -21,7 +21,7 @@ from hypermm._core import Action, NonceCounter, Signer, recover_signer
 from hypermm.exceptions import AnswerLostError, InvalidInputError
 from hypermm.exchange.hyperliquid import gateway as gateway_module
 from hypermm.exchange.hyperliquid import http as http_module
-from hypermm.exchange.hyperliquid import session as session_module
+from hypermm.exchange.hyperliquid import posts
 from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.clock import WallClock
 from hypermm.exchange.hyperliquid.encode import ClientIds
@@ -121,7 +121,7 @@ def venue() -> Any:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a second for an answer, so that a lost one is lost soon."""
-    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", 500_000_000)
+    monkeypatch.setattr(posts, "ANSWER_WITHIN_NS", 500_000_000)
     monkeypatch.setattr(http_module, "FIRST_PAUSE_S", 0.02)
 
 

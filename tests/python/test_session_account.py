@@ -322,7 +322,7 @@ def test_nothing_of_a_lost_connection_is_waited_for_on_the_next() -> None:
     rig.connect()
     rig.pump()
     rig.session.take_outgoing(rig.now)
-    number = next(iter(rig.session._posts))
+    number = next(iter(rig.session._posts._under_way))
     failure = {"channel": "post", "data": {"id": number, "response": {"type": "error", "payload": "429"}}}
     rig.session.receive(rig.now, json.dumps(failure))
     rig.drop()

@@ -169,7 +169,7 @@ def test_refused_and_unanswered_queries_are_asked_again() -> None:
     rig.pump()
     rig.session.take_outgoing(rig.now)
     rig.wire.queue.clear()
-    for number, post in list(rig.session._posts.items()):
+    for number, post in list(rig.session._posts._under_way.items()):
         kind = post.query.kind if post.query else ""
         payload = "429 Too Many Requests" if kind == "clearinghouseState" else None
         response: Any = {"type": "error", "payload": payload}
@@ -223,7 +223,7 @@ def test_actions_are_answered_lost_or_given_up_with_the_connection() -> None:
         message = {"channel": "post", "data": {"id": number, "response": {"type": kind, "payload": payload}}}
         rig.session.receive(rig.now, json.dumps(message))
         rig.session.receive(rig.now, json.dumps(message))
-    rig.session._posts[third].answer_by_ns = rig.now
+    rig.session._posts._under_way[third].answer_by_ns = rig.now
     rig.session.advance(rig.now)
     rig.session.disconnected(rig.now, "dropped")
     (answered,) = [n for n in rig.session.notices if isinstance(n, ActionAnswered)]

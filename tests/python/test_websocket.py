@@ -16,6 +16,7 @@ import pytest
 
 from fake_exchange import FakeExchange
 from hypermm.exchange.hyperliquid import clock as clock_module
+from hypermm.exchange.hyperliquid import posts
 from hypermm.exchange.hyperliquid import session as session_module
 from hypermm.exchange.hyperliquid.clock import WallClock
 from hypermm.exchange.hyperliquid.endpoint import Endpoint, endpoint
@@ -105,7 +106,7 @@ def test_what_the_session_has_applied_reaches_the_consumer_although_the_connecti
 
 def test_while_reading_is_held_up_actions_are_sent_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed by: a writer that waits for the consumer to take a notice before it goes on."""
-    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.1 * S))
+    monkeypatch.setattr(posts, "ANSWER_WITHIN_NS", round(0.1 * S))
 
     async def act(venue: FakeExchange, http: HttpClient) -> None:
         websocket = await made(venue, http, capacity=4)
@@ -157,7 +158,7 @@ def test_an_answer_asked_for_before_a_disconnection_does_not_answer_the_next_rea
     monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Killed by: an HTTP answer taken for the same question of a later reconciliation."""
-    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.1 * S))
+    monkeypatch.setattr(posts, "ANSWER_WITHIN_NS", round(0.1 * S))
     monkeypatch.setattr(session_module, "FIRST_BACKOFF_S", 0.01)
 
     class Slow:
@@ -287,7 +288,7 @@ def test_a_quiet_socket_is_pinged_and_one_that_does_not_answer_is_replaced(
 
 def test_what_the_websocket_does_not_answer_is_asked_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed by: a session that is never ready while posts go unanswered."""
-    monkeypatch.setattr(session_module, "ANSWER_WITHIN_NS", round(0.2 * S))
+    monkeypatch.setattr(posts, "ANSWER_WITHIN_NS", round(0.2 * S))
 
     async def act(venue: FakeExchange, http: HttpClient) -> list[Any]:
         venue.silent_posts = True

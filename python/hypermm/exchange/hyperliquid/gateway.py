@@ -21,8 +21,8 @@ from hypermm.exchange.hyperliquid.answers import read_outcomes, refused
 from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order
 from hypermm.exchange.hyperliquid.notices import AccountLimits, ActionAnswered, ActionLost, Disconnected, Notice
+from hypermm.exchange.hyperliquid.posts import ANSWER_WITHIN_NS
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S, AddressBudget, exchange_weight
-from hypermm.exchange.hyperliquid.session import ANSWER_WITHIN_NS
 from hypermm.exchange.orders import CancelOrder, NewOrder, OrderOutcome, OutcomeKind, Refusal, ReplaceOrder
 
 if TYPE_CHECKING:

@@ -39,11 +39,11 @@ from hypermm.exchange.hyperliquid.notices import (
     FrameRefused,
     Notice,
     Ready,
-    RequestFailed,
     StreamTurned,
     VenueText,
 )
-from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketLimits, info_weight
+from hypermm.exchange.hyperliquid.posts import ASK_AGAIN_NS, Posts
+from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketLimits
 from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream, StreamAge
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ GREETING = "Websocket connection established."
 PING_AFTER_NS = 20 * NS_PER_S
 PONG_WITHIN_NS = 15 * NS_PER_S
 ACKNOWLEDGE_WITHIN_NS = 15 * NS_PER_S
-ANSWER_WITHIN_NS = 10 * NS_PER_S
 BOOKS_SILENT_NS = 20 * NS_PER_S
-ASK_AGAIN_NS = 2 * NS_PER_S
 STEADY_NS = 30 * NS_PER_S
 FIRST_BACKOFF_S = 0.25
 LAST_BACKOFF_S = 30.0
@@ -78,13 +76,6 @@ class Phase(enum.Enum):
 
 def _pass_over(_now_ns: int, _data: Any) -> list[EngineEvent]:
     return []
-
-
-class _Post(msgspec.Struct):
-    """A request under way: one of the account's queries, or an action of the keeper's."""
-
-    query: Query | None
-    answer_by_ns: int
 
 
 class Session:
@@ -152,9 +143,7 @@ class Session:
         self.reconciliations = 0
         self._failures = 0
         self._outgoing: deque[bytes] = deque()
-        self._posts: dict[int, _Post] = {}
-        self._later: list[tuple[int, Query]] = []
-        self._next_id = 1
+        self._posts = Posts(self._outgoing, self.notices, weight)
         self._reconciliation: Reconciliation | None = None
         self._heard_ns = 0
         self._pinged_ns: int | None = None
@@ -190,13 +179,11 @@ class Session:
         self.connect_at_ns = self._limits.connect_at_ns(now_ns + wait_ns)
         silent = [f"{s.channel} {s.coin}".strip() for s in self._streams.values() if not s.acknowledged]
         suspects = tuple(silent) if self.phase is Phase.SUBSCRIBING else ()
-        lost = tuple(number for number, post in self._posts.items() if post.query is None)
+        lost = self._posts.gone()
         self.notices.append(Disconnected(self.close_reason or reason, self.connect_at_ns, suspects, lost))
         self.phase = Phase.DISCONNECTED
         self.close_reason = None
         self._outgoing.clear()
-        self._posts.clear()
-        self._later.clear()
         self._reconciliation = None
         self._pinged_ns = None
         if self._account is not None:
@@ -326,17 +313,10 @@ class Session:
         limit = self._limits.counts.posts
         if len(self._posts) >= limit:
             raise InvalidInputError(field="posts", value=len(self._posts), expected=f"below {limit}", hint="use HTTP")
-        return self._post(now_ns, "action", envelope, None)
-
-    def _post(self, now_ns: int, kind: str, payload: encode.Action | msgspec.Raw, query: Query | None) -> int:
-        number = self._next_id
-        self._next_id += 1
-        self._posts[number] = _Post(query, now_ns + ANSWER_WITHIN_NS)
-        self._send(encode.post(number, kind, payload))
-        return number
+        return self._posts.act(now_ns, envelope)
 
     def _on_post(self, now_ns: int, data: wire.PostAnswer) -> list[EngineEvent]:
-        post = self._posts.pop(data.id, None)
+        post = self._posts.take(data.id)
         if post is None:
             return []
         response = data.response
@@ -347,13 +327,13 @@ class Session:
                 self.notices.append(ActionLost(data.id, bytes(response.payload).decode(errors="replace")))
             return []
         if response.type != "info":
-            self._again(now_ns, post.query, bytes(response.payload).decode(errors="replace"))
+            self._posts.ask_again(now_ns, post.query, bytes(response.payload).decode(errors="replace"))
             return []
         try:
             value = read_post_info(post.query.kind, response.payload)
         except WireError as error:
             self.notices.append(FrameRefused(error))
-            self._again(now_ns, post.query, "unreadable answer")
+            self._posts.ask_again(now_ns, post.query, "unreadable answer")
             return []
         return self._answered(now_ns, post.query, value)
 
@@ -366,32 +346,13 @@ class Session:
         if query not in self.open_queries:
             return []
         value = read_info(query.kind, body)
-        for number in [number for number, post in self._posts.items() if post.query == query]:
-            del self._posts[number]
-        self._later = [(at_ns, later) for at_ns, later in self._later if later != query]
+        self._posts.forget(query)
         return self._answered(now_ns, query, value)
 
     @property
     def open_queries(self) -> list[Query]:
         """Queries without an answer yet, those that wait to be asked again included."""
-        asked = [post.query for post in self._posts.values() if post.query is not None]
-        return asked + [query for _, query in self._later]
-
-    def _ask(self, now_ns: int, queries: Sequence[Query], delay_ns: int = 0) -> None:
-        for query in queries:
-            weight = info_weight(query.kind)
-            free_ns = now_ns if self._weight is None else self._weight.free_at_ns(now_ns, weight)
-            at_ns = max(now_ns + delay_ns, now_ns if free_ns is None else free_ns)
-            if at_ns > now_ns:
-                self._later.append((at_ns, query))
-                continue
-            if self._weight is not None:
-                self._weight.try_spend(now_ns, weight)
-            self._post(now_ns, "info", encode.info_request(query.kind, **dict(query.fields)), query)
-
-    def _again(self, now_ns: int, query: Query, reason: str) -> None:
-        self.notices.append(RequestFailed(query.kind, reason, now_ns + ASK_AGAIN_NS))
-        self._later.append((now_ns + ASK_AGAIN_NS, query))
+        return self._posts.queries
 
     # --- reconciliation -----------------------------------------------------------------------------------------
 
@@ -405,12 +366,10 @@ class Session:
             raise InvalidInputError(field="phase", value=self.phase.value, expected="a connected account")
         self.phase = Phase.RECONCILING
         self.reconciliations += 1
-        for number in [number for number, post in self._posts.items() if post.query is not None]:
-            del self._posts[number]
-        self._later.clear()
+        self._posts.forget_queries()
         self._reconciliation = Reconciliation(self._account)
         limits = Query("userRateLimit", (("user", self._user),))
-        self._ask(now_ns, [*self._reconciliation.start(), limits])
+        self._posts.ask(now_ns, [*self._reconciliation.start(), limits])
 
     def _answered(self, now_ns: int, query: Query, value: Any) -> list[EngineEvent]:
         if query.kind == "userRateLimit":
@@ -422,7 +381,7 @@ class Session:
         if self._weight is not None and isinstance(value, list):
             self._weight.charge_rows(now_ns, query.kind, len(value))
         events, queries = reconciliation.answer(query, value)
-        self._ask(now_ns, queries, ASK_AGAIN_NS if reconciliation.attempts else 0)
+        self._posts.ask(now_ns, queries, ASK_AGAIN_NS if reconciliation.attempts else 0)
         if reconciliation.done and self._account is not None:
             self.notices.extend(reconciliation.mismatches)
             self._account.gaps.clear()
@@ -441,15 +400,7 @@ class Session:
         """Lets time pass: pings, repeats queries, tells streams that fell silent, gives a dead socket up."""
         if self.phase in (Phase.DISCONNECTED, Phase.CONNECTING) or self.close_reason is not None:
             return
-        due = [query for at_ns, query in self._later if at_ns <= now_ns]
-        self._later = [(at_ns, query) for at_ns, query in self._later if at_ns > now_ns]
-        self._ask(now_ns, due)
-        for number in [number for number, post in self._posts.items() if post.answer_by_ns <= now_ns]:
-            query = self._posts.pop(number).query
-            if query is None:
-                self.notices.append(ActionLost(number, "no answer"))
-            else:
-                self._again(now_ns, query, "no answer")
+        self._posts.advance(now_ns)
         if self._held_ns is not None:
             return
         for stream in self._streams.values():
@@ -496,8 +447,7 @@ class Session:
         """When `advance` has something to do next; None while there is no connection, or nothing to do."""
         if self.phase in (Phase.DISCONNECTED, Phase.CONNECTING):
             return None
-        times = [at_ns for at_ns, _ in self._later]
-        times += [post.answer_by_ns for post in self._posts.values()]
+        times = self._posts.wake_times_ns()
         if self._blocked_ns is not None:
             times.append(self._blocked_ns)
         if self._held_ns is not None:
