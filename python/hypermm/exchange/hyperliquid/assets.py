@@ -89,7 +89,6 @@ class Universe:
     def __init__(self, assets: Sequence[Asset], spot_pairs: Sequence[str] = ()) -> None:
         self._spot_pairs = frozenset(spot_pairs)
         self._by_coin = {asset.coin: asset for asset in assets}
-        self._by_id = {asset.asset_id: asset for asset in assets}
 
     @classmethod
     def from_answers(
@@ -168,10 +167,6 @@ class Universe:
         """
         if coin not in self._spot_pairs:
             self.asset(coin)
-
-    def by_id(self, asset_id: int) -> Asset | None:
-        """The asset of a number, None when there is none."""
-        return self._by_id.get(asset_id)
 
     def coins(self, dex: str | None = None) -> list[str]:
         """Names of those that trade, of one dex or all."""

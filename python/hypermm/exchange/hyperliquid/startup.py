@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from hypermm.exceptions import AnswerLostError, InvalidConfigError
+from hypermm.exceptions import AnswerLostError
 from hypermm.exchange.hyperliquid.clock import CLOCK_TOLERANCE_S
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, own_order, position_updates
 from hypermm.exchange.hyperliquid.encode import address
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hypermm.exchange.hyperliquid.http import HttpClient
     from hypermm.exchange.hyperliquid.wire_info import UserRole
 
-__all__ = ["AccountReport", "Finding", "Margin", "examine", "refuse_errors"]
+__all__ = ["AccountReport", "Finding", "Margin", "examine"]
 
 CLOCK_WARNING_S = 2.0
 _MASTER_HINT = "approve an agent and use its key: this one can also withdraw; --allow-master-key takes it all the same"
@@ -82,21 +82,6 @@ class AccountReport(Struct, frozen=True):
     def errors(self) -> list[Finding]:
         """What keeps us from trading."""
         return [finding for finding in self.findings if finding.level == "error"]
-
-
-def refuse_errors(report: AccountReport) -> None:
-    """Passes a report without errors.
-
-    Raises:
-        InvalidConfigError: The first of them.
-    """
-    for finding in report.errors:
-        raise InvalidConfigError(
-            f"{finding.name}: {finding.text}" + (f"; {finding.hint}" if finding.hint else ""),
-            field=finding.name,
-            value=finding.text,
-            hint=finding.hint,
-        )
 
 
 async def examine(
