@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import hypermm
+from free_threads import check_others_run
 from hypermm import EngineConfig, Instrument, QuoteEngine, Side
 from hypermm.exceptions import HypermmError, InvalidInputError, TimeOrderError
 from hypermm.recording import Recording
@@ -167,19 +167,7 @@ def test_progress_ends_at_the_number_of_events(result: hypermm.BacktestResult) -
 
 def test_other_threads_run_while_the_engine_replays() -> None:
     long = hypermm.synthetic_session(1, 7200.0)
-    ticks, done = 0, threading.Event()
-
-    def run() -> None:
-        hypermm.backtest(long, INSTRUMENT, CONFIG, cycle_ns=0, log_decisions=False)
-        done.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    while not done.is_set():
-        ticks += 1
-    thread.join()
-    print(f"turns of another thread meanwhile: {ticks:,}")
-    assert ticks > 1_000
+    check_others_run(lambda: hypermm.backtest(long, INSTRUMENT, CONFIG, cycle_ns=0, log_decisions=False))
 
 
 def test_result_is_a_value(result: hypermm.BacktestResult) -> None:

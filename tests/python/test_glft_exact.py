@@ -140,6 +140,20 @@ def test_half_spread_and_skew_are_within_two_percent_of_the_exact_ones() -> None
     assert np.abs(weighted_errors).max() < 0.05
 
 
+def lasting_shift(case: Case) -> float:
+    """The flow shift of an imbalance that lasts for ever, bps."""
+    market = case.market
+    return hypermm.flow_shift(
+        market.bid_intensity,
+        market.ask_intensity,
+        market.depth_decay,
+        market.depth_decay,
+        market.risk_aversion,
+        case.horizon_s,
+        memory_s=1e15,
+    )
+
+
 def test_flow_shift_for_a_lasting_imbalance_is_exact() -> None:
     """Intensities A_b ≠ A_a for ever: both quotes move by the flow shift, whatever a is."""
     worst = 0.0
@@ -151,15 +165,7 @@ def test_flow_shift_for_a_lasting_imbalance_is_exact() -> None:
             glft.Market(market.volatility, market.depth_decay, even, even, market.risk_aversion, market.clips)
         )
         moved = float(middle(exact, 0)[0] - middle(balanced, 0)[0])
-        shift = hypermm.flow_shift(
-            market.bid_intensity,
-            market.ask_intensity,
-            market.depth_decay,
-            market.depth_decay,
-            market.risk_aversion,
-            case.horizon_s,
-            memory_s=1e15,
-        )
+        shift = lasting_shift(case)
         worst = max(worst, abs(shift - moved) / abs(moved))
     print(f"flow shift for a lasting imbalance: worst {worst:.1e} relative over {SETS} sets")
     assert worst < 1e-6
@@ -278,15 +284,7 @@ def test_value_attained_is_at_least_98_5_percent_of_the_optimum() -> None:
     for case in random_cases(seed=7, largest=1.0, imbalance=0.2):
         market = case.market
         _, best = glft.exact_quotes(market)
-        shift = hypermm.flow_shift(
-            market.bid_intensity,
-            market.ask_intensity,
-            market.depth_decay,
-            market.depth_decay,
-            market.risk_aversion,
-            case.horizon_s,
-            memory_s=1e15,
-        )
+        shift = lasting_shift(case)
         ratios.append(glft.value_of(market, closed_form(case, shift)) / best)
     print(
         f"value attained: worst {100 * min(ratios):.2f} %, median {100 * np.median(ratios):.2f} % of the optimum, a ≤ 1"
