@@ -33,9 +33,11 @@ def exchange(folder: Path, *arguments: str, faults: str = "") -> Iterator[dict[s
             _, said = process.communicate(timeout=10)
             pytest.fail(f"the exchange did not start: {said}")
         yield json.loads(first)
+        assert process.poll() is None, "the exchange ended by itself"
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        _, said = process.communicate(timeout=20)
+    assert "Traceback" not in said, said
 
 
 @contextlib.contextmanager

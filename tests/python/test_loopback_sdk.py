@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +17,8 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 from hyperliquid.utils.types import Cloid
+
+from loopback_exchange import exchange
 
 MAKER, TAKER, POOR, STRANGER = (Account.from_key("0x" + f"{number:02x}" * 32) for number in (0x11, 0x22, 0x33, 0x44))
 AGENT = Account.from_key("0x" + "55" * 32)
@@ -57,22 +56,12 @@ class Clients:
 
 
 @contextlib.contextmanager
-def exchange(folder: Path) -> Iterator[str]:
+def exchange_of_accounts(folder: Path) -> Iterator[str]:
     """The address of an exchange in a process of its own."""
     accounts = folder / "accounts.toml"
     accounts.write_text(ACCOUNTS)
-    command = [sys.executable, "-m", "hypermm.cli", "exchange", "--port", "0", "--json", "--latency-ms", "0"]
-    command += ["--accounts", str(accounts)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield json.loads(line)["url"]
-        assert process.poll() is None, process.stderr.read()
-        process.terminate()
-        _, errors = process.communicate(timeout=PATIENCE_S)
-        assert "Traceback" not in errors, errors
+    with exchange(folder, "--accounts", str(accounts)) as said:
+        yield said["url"]
 
 
 def connected(url: str) -> Clients:
@@ -84,14 +73,14 @@ def connected(url: str) -> Clients:
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """An exchange that several tests share, and with it the 1200 requests' weight of its first minute."""
-    with exchange(tmp_path_factory.mktemp("exchange")) as url:
+    with exchange_of_accounts(tmp_path_factory.mktemp("exchange")) as url:
         yield connected(url)
 
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Clients]:
     """An exchange of a test's own."""
-    with exchange(tmp_path) as url:
+    with exchange_of_accounts(tmp_path) as url:
         yield connected(url)
 
 

@@ -105,6 +105,7 @@ def test_a_missing_level_is_nan_and_ends_the_side(folder: Path) -> None:
 def test_columns_are_read_only_contiguous_and_pickle(folder: Path) -> None:
     recording = load_recording(folder, COIN)
     again = pickle.loads(pickle.dumps(recording))
+    assert recording.columns().keys() == COLUMNS.keys()
     for name, array in recording.columns().items():
         assert not array.flags.writeable, name
         assert array.flags.c_contiguous, name
@@ -117,6 +118,7 @@ def test_parquet_and_csv_hold_the_same_recording(folder: Path, tmp_path: Path) -
     target = tmp_path / "parquet"
     convert_recording(folder, target)
     one, other = load_recording(folder, COIN), load_recording(target, COIN)
+    assert one.columns().keys() == COLUMNS.keys()
     for name, array in one.columns().items():
         assert np.array_equal(array, getattr(other, name), equal_nan=array.dtype.kind == "f"), name
 
