@@ -16,7 +16,7 @@ def test_the_whole_model_under_each_view_is_the_backtests() -> None:
     config = hypermm.EngineConfig(max_position=2.0)
     latencies = {"risk_averse": 1_000_000, "calibrated": "venue"}
     models = {view: model for view, model in view_models().items() if model in latencies}
-    rows = ablate(recording, INSTRUMENT, config, None, models=models, draws=10, latency=1_000_000)
+    rows = ablate([recording], INSTRUMENT, config, None, models=models, draws=10, latency=1_000_000)
     ours = [(row.fills, round(row.figures["pnl_usd"][0], 9)) for row in rows if row.step == STEPS[-1]]
     views = fill_views(recording, INSTRUMENT, config, latency=1_000_000)[:2]
     theirs = []

@@ -21,6 +21,7 @@ from hypermm.exceptions import InvalidConfigError
 from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
 from hypermm.research.ablation import STEPS, judge, step_configs
+from hypermm.research.blocks import RunBlocks
 from test_calibration_file import CREATED, DATA_END, DAY_NS, ETH, artifact
 
 
@@ -204,7 +205,9 @@ def test_the_judge_is_plain_arithmetic_over_minutes() -> None:
     recording = Recording.from_columns("ETH", columns)
     configs = {"one": hypermm.EngineConfig(max_position=2.0), "two": hypermm.EngineConfig(max_position=1.0)}
     runs = {name: hypermm.backtest(recording, ETH, config) for name, config in configs.items()}
-    rows = {row.step: row for row in judge("view", runs, 0, draws=200)}
+    rows = {
+        row.step: row for row in judge("view", {name: [RunBlocks.of(run)] for name, run in runs.items()}, draws=200)
+    }
     for name, result in runs.items():
         profit, fills = result.equity["profit_usd"], result.fills
         assert rows[name].figures["pnl_usd"][0] == pytest.approx(profit[-1] - profit[0], abs=1e-9)
@@ -217,5 +220,6 @@ def test_the_judge_is_plain_arithmetic_over_minutes() -> None:
     difference = rows["two"].figures["pnl_usd"][0] - rows["one"].figures["pnl_usd"][0]
     assert rows["two"].gain_usd[0] == pytest.approx(difference, abs=1e-9)
     assert math.isnan(rows["one"].gain_usd[0])
-    same = judge("view", {"a": runs["one"], "b": runs["one"]}, 0, draws=50)
+    one = [RunBlocks.of(runs["one"])]
+    same = judge("view", {"a": one, "b": one}, draws=50)
     assert same[1].gain_usd == (0.0, 0.0, 0.0)

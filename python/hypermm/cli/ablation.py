@@ -1,20 +1,23 @@
-"""`hypermm ablation`: what each part of the model buys on one market."""
+"""`hypermm ablation`: what each part of the model, or each feature, buys."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 import hypermm
 from hypermm.cli.backtest import known_instrument, references_beside, say_notes
+from hypermm.cli.calibrate import require_research
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
-from hypermm.config import load_settings
+from hypermm.config import Settings, load_settings
 from hypermm.config.calibration import HORIZON_S
-from hypermm.config.engine_calibration import RecordedUse, recorded_use
+from hypermm.config.engine_calibration import RecordedUse, engine_calibration, recorded_use
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside
 from hypermm.research.ablation import AblationRow, ablate, judge, step_configs
+from hypermm.research.blocks import RunBlocks
 from hypermm.research.evaluate import mid_path
 from hypermm.research.views import view_models
 
@@ -23,15 +26,31 @@ __all__ = ["ablation"]
 _VIEWS = ("pessimistic", "calibrated")
 # Least that is judged on: with less of a recording beyond the data of the calibration, all of it is, as in-sample.
 _LEAST_JUDGED_NS = 300_000_000_000
+_LEAST_DEPOSIT_USD = 10_000.0
 
 
 @click.command()
 @click.option("--data", type=click.Path(), help="Folder of a recording.")
 @click.option("--coin", help="Coin of the recording, such as ETH.")
+@click.option("--preset", help=f"Instead of a recording, synthetic markets: {', '.join(hypermm.MarketPreset.names())}.")
+@click.option("--minutes", type=click.FloatRange(10, 43_200), default=120.0, show_default=True, help="Of each market.")
 @click.option(
-    "--preset", help=f"Instead of a recording, a synthetic market: {', '.join(hypermm.MarketPreset.names())}."
+    "--seeds", type=click.IntRange(1, 1000), default=4, show_default=True, help="Markets of the preset to judge on."
 )
-@click.option("--minutes", type=click.FloatRange(10, 43_200), default=120.0, show_default=True, help="Of the preset.")
+@click.option(
+    "--train-minutes",
+    type=click.FloatRange(20, 10_000),
+    default=120.0,
+    show_default=True,
+    help="Of another market of the preset, to calibrate on.",
+)
+@click.option("--leave-one-out", is_flag=True, help="Each feature instead: Sharpe ratio with it less without. Presets.")
+@click.option("--feature", "features", multiple=True, help="Feature to leave out; may be repeated.  [default: all]")
+@click.option("--joint", is_flag=True, help="Leave each out of the model of all features, passed or not.")
+@click.option(
+    "--view", type=click.Choice(_VIEWS), default="calibrated", show_default=True, help="Of our fills, to leave out in."
+)
+@click.option("--page", type=click.Path(dir_okay=False), help="HTML page of --leave-one-out to write.")
 @click.option("--calibration", default="", help="File that hypermm calibrate wrote; without it that step is left out.")
 @click.option(
     "--from", "from_share", type=click.FloatRange(0, 0.95), default=0.0, help="Judge from this share of time."
@@ -45,6 +64,13 @@ def ablation(
     coin: str | None,
     preset: str | None,
     minutes: float,
+    seeds: int,
+    train_minutes: float,
+    leave_one_out: bool,
+    features: tuple[str, ...],
+    joint: bool,
+    view: str,
+    page: str | None,
     calibration: str,
     from_share: float,
     config_file: str | None,
@@ -52,48 +78,73 @@ def ablation(
     draws: int,
     as_json: bool,
 ) -> None:
-    """Play one market with one part of the model more at a time, and say what each part buys, with its error.
+    """Play markets with one part of the model more at a time, and say what each part buys, with its error.
 
-    What the calibration was fitted to is not judged; where there is nothing else, the result says in-sample.
+    What the calibration was fitted to is not judged; where there is nothing else of a recording, the result says
+    in-sample. A preset is calibrated on a market of its own.
+
+    With --leave-one-out, each feature a calibration of the preset could fit is judged by what it adds to the Sharpe
+    ratio of a day: one that fails the gate and adds less than 0.1 is out.
     """
-    facts: dict[str, Any] = {}
     settings = load_settings(config_file, overrides)
     if preset is not None:
         if data is not None or calibration:
             raise click.UsageError("--preset is a market of its own: leave out --data and --calibration")
-        rows = _on_preset(preset, minutes, from_share, draws, settings)
-        title = f"{preset}, {minutes:g} min at the matching venue"
+        on = _OnPreset(preset, minutes, seeds, train_minutes, draws, settings)
+        if leave_one_out:
+            on.leave_one_out(features, joint, view, page, as_json=as_json)
+        else:
+            _print(*on.steps(from_share), as_json=as_json)
+    elif leave_one_out:
+        raise click.UsageError("--leave-one-out needs --preset: recordings are too short for a Sharpe ratio")
     elif data is None or coin is None:
         raise click.UsageError("say which market: --data and --coin, or --preset")
     else:
-        recording = load_recording(data, coin)
-        instrument = known_instrument(coin, facts_beside(data))
-        used, from_ns = _used(calibration, instrument, recording, from_share)
-        say_notes(used)
-        fitted = used.calibration if used is not None else None
-        facts = {"judged_from_ns": from_ns} | ({"in_sample": used.in_sample} if used is not None else {})
-        cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
-        title = f"{coin}, recorded" + (", in-sample" if used is not None and used.in_sample else "")
-        models = {view: model for view, model in view_models().items() if view in _VIEWS}
-        with progress_bar(title) as advance:
-            rows = ablate(
-                recording,
-                instrument,
-                settings.engine_config(max_position=cap),
-                fitted,
-                models=models,
-                from_ns=from_ns,
-                draws=draws,
-                seed=settings.run.seed,
-                advance=advance,
-                cycle_ns=settings.run.cycle_ns,
-                latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
-                references=references_beside(data, fitted),
-            )
+        _print(*_on_recording(data, coin, calibration, from_share, draws, settings), as_json=as_json)
+
+
+def _print(title: str, facts: dict[str, Any], rows: list[AblationRow], *, as_json: bool) -> None:
     if as_json:
         print_json({"title": title, **facts, "rows": [row._asdict() for row in rows]})
     else:
         print_table(title, [_shown(row) for row in rows])
+
+
+def _on_recording(
+    data: str, coin: str, calibration: str, from_share: float, draws: int, settings: Settings
+) -> tuple[str, dict[str, Any], list[AblationRow]]:
+    recording = load_recording(data, coin)
+    instrument = known_instrument(coin, facts_beside(data))
+    used, from_ns = _used(calibration, instrument, recording, from_share)
+    say_notes(used)
+    fitted = used.calibration if used is not None else None
+    facts = {"judged_from_ns": from_ns} | ({"in_sample": used.in_sample} if used is not None else {})
+    cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
+    title = f"{coin}, recorded" + (", in-sample" if used is not None and used.in_sample else "")
+    with progress_bar(title) as advance:
+        rows = ablate(
+            [recording],
+            instrument,
+            settings.engine_config(max_position=cap),
+            fitted,
+            models=_models(),
+            from_ns=from_ns,
+            draws=draws,
+            seed=settings.run.seed,
+            advance=advance,
+            references=references_beside(data, fitted),
+            **_arguments(settings),
+        )
+    return title, facts, rows
+
+
+def _models() -> dict[str, str]:
+    return {view: model for view, model in view_models().items() if view in _VIEWS}
+
+
+def _arguments(settings: Settings) -> dict[str, Any]:
+    latency = (round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6))
+    return {"cycle_ns": settings.run.cycle_ns, "latency": latency}
 
 
 def _used(
@@ -110,27 +161,115 @@ def _used(
     return used, from_ns
 
 
-def _on_preset(name: str, minutes: float, from_share: float, draws: int, settings: Any) -> list[AblationRow]:
-    market = hypermm.MarketPreset(name)
-    cap = market.instrument.round_size(settings.run.max_position_usd / market.start_price)
-    whole = settings.engine_config(max_position=cap, maker_fee_bps=market.maker_fee_bps)
-    results = {}
-    start_ns = 0
-    configs = step_configs(whole, None)
-    with progress_bar(name) as advance:
-        for step, config in configs.items():
-            results[step], _ = hypermm.matching_session(
-                name,
-                config,
-                seed=settings.run.seed,
-                duration_s=60.0 * minutes,
-                cycle_ns=settings.run.cycle_ns,
-                deposit_usd=max(10_000.0, whole.max_position * market.start_price),
+class _OnPreset:
+    """Markets of a preset, and a calibration on another of them."""
+
+    def __init__(
+        self, name: str, minutes: float, seeds: int, train_minutes: float, draws: int, settings: Settings
+    ) -> None:
+        require_research()
+        from hypermm.research.preset_markets import TRAIN_SEEDS_FROM, PresetMarkets, calibrate_preset
+
+        self._settings, self._draws = settings, draws
+        self._preset = preset = hypermm.MarketPreset(name)
+        first = settings.run.seed
+        self._markets = PresetMarkets(preset, range(first, first + seeds), minutes)
+        self._config = settings.engine_config(
+            max_position=preset.instrument.round_size(settings.run.max_position_usd / preset.start_price),
+            maker_fee_bps=preset.maker_fee_bps,
+        )
+        with progress_bar(f"calibrating {preset.name}") as progress:
+            self._calibrated = calibrate_preset(preset, seed=first, minutes=train_minutes, progress=progress)
+        self._title = f"{preset.name}, {seeds} × {minutes:g} min, calibrated on {train_minutes:g} others"
+        self._facts = {
+            "preset": preset.name,
+            "judged_seeds": list(self._markets.seeds),
+            "minutes": minutes,
+            "train_seed": TRAIN_SEEDS_FROM + first,
+            "train_minutes": train_minutes,
+            "accepted": [feature.name for feature in self._calibrated.artifact.accepted],
+        }
+
+    def steps(self, from_share: float) -> tuple[str, dict[str, Any], list[AblationRow]]:
+        """The ablation, in a true queue and under the views of what the same markets published without us."""
+        artifact, instrument = self._calibrated.artifact, self._preset.instrument
+        calibration = engine_calibration(artifact, instrument, artifact.data_to_ns)
+        run = self._settings.run
+        configs = step_configs(self._config, calibration)
+        matched: dict[str, list[RunBlocks]] = {step: [] for step in configs}
+        from_ns = 0
+        with progress_bar(f"{self._preset.name}, true queue") as advance:
+            for seed in self._markets.seeds:
+                for step, config in configs.items():
+                    result, _ = hypermm.matching_session(
+                        self._preset,
+                        config,
+                        seed=seed,
+                        duration_s=60.0 * self._markets.minutes,
+                        cycle_ns=run.cycle_ns,
+                        deposit_usd=max(_LEAST_DEPOSIT_USD, config.max_position * self._preset.start_price),
+                        log_decisions=False,
+                    )
+                    # Every market of a preset begins at the same time.
+                    from_ns = int(result.summary()["start_ns"]) + round(from_share * self._markets.minutes * 60e9)
+                    matched[step].append(RunBlocks.of(result, from_ns))
+                    advance(sum(map(len, matched.values())), len(self._markets) * len(configs))
+        rows = judge("true queue", matched, draws=self._draws, seed=run.seed)
+        with progress_bar(self._title) as advance:
+            rows += ablate(
+                self._markets,
+                instrument,
+                self._config,
+                calibration,
+                models=_models(),
+                from_ns=from_ns,
+                draws=self._draws,
+                seed=run.seed,
+                advance=advance,
+                **_arguments(self._settings),
             )
-            start_ns = int(results[step].summary()["start_ns"])
-            advance(len(results), len(configs))
-    from_ns = start_ns + round(from_share * minutes * 60e9)
-    return judge("matching", results, from_ns, draws=draws, seed=settings.run.seed)
+        return self._title, self._facts, rows
+
+    def leave_one_out(
+        self, features: tuple[str, ...], joint: bool, view: str, page: str | None, *, as_json: bool
+    ) -> None:
+        """Each feature in and out, printed."""
+        from hypermm.research.leave_one_out import leave_one_out
+        from hypermm.research.leave_one_out_page import write_left_out
+
+        with progress_bar(self._title) as advance:
+            rows = leave_one_out(
+                self._markets,
+                self._preset.instrument,
+                self._config,
+                self._calibrated,
+                features=features or None,
+                joint=joint,
+                model=_models()[view],
+                draws=self._draws,
+                seed=self._settings.run.seed,
+                advance=advance,
+                **_arguments(self._settings),
+            )
+        title = f"{self._title}, {view} fills: Sharpe ratio of a day with a feature less without"
+        if page is not None:
+            write_left_out(rows, title, Path(page))
+        facts = {**self._facts, "view": view, "joint": joint, "page": page}
+        if as_json:
+            print_json({"title": title, **facts, "rows": [row._asdict() for row in rows]})
+            return
+        shown = [
+            {
+                "feature": row.feature,
+                "gain": f"{row.gain[0]:+.3f}",
+                "from": f"{row.gain[1]:+.3f}",
+                "to": f"{row.gain[2]:+.3f}",
+                "verdict": row.verdict,
+                "reason": row.reason,
+            }
+            for row in rows
+        ]
+        print_table(title, shown)
 
 
 def _shown(row: AblationRow) -> dict[str, object]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hypermm.config.calibration import CalibrationArtifact
     from hypermm.research.calibration.calibrate import Source
 
-__all__ = ["calibrate", "studies", "validate"]
+__all__ = ["calibrate", "require_research", "studies", "validate"]
 
 _DEFAULT_LEADER = "BTC"
 _TAKER_FEE_BPS = 4.5
@@ -181,14 +181,23 @@ def studies(folders: tuple[str, ...], coins: tuple[str, ...], funding: str | Non
             print_table(title, shown)
 
 
+def require_research() -> None:
+    """Says what to install where the packages that calibrating needs are not there.
+
+    Raises:
+        MissingDependencyError: One of them is not.
+    """
+    with needs("research", "scipy, statsmodels and scikit-learn to calibrate"):
+        import scipy  # noqa: F401
+        import sklearn  # noqa: F401
+        import statsmodels  # noqa: F401
+
+
 class _research:  # noqa: N801 - stands for the package, which needs an extra
     """The research package, imported when it is needed."""
 
     def __init__(self) -> None:
-        with needs("research", "scipy, statsmodels and scikit-learn to calibrate"):
-            import scipy  # noqa: F401
-            import sklearn  # noqa: F401
-            import statsmodels  # noqa: F401
+        require_research()
         from hypermm.research.calibration import calibrate as fitting
         from hypermm.research.calibration import page, score
 

@@ -17,6 +17,7 @@ from hypermm.config.calibration import (
     Gates,
     HawkesFit,
     PipelineSettings,
+    ReturnOnlyFit,
 )
 from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns
@@ -55,6 +56,7 @@ __all__ = [
     "Source",
     "calibrate",
     "calibrate_sample",
+    "fit_selection",
     "half_spread_bps",
     "pipeline_settings",
     "samples_of",
@@ -275,9 +277,18 @@ def calibrate_sample(
     return_only = fit_returns(sample)
     residual = price_residual(sample, return_only.mean_reversion_per_s, return_only.stationary_variance)
     selection = select(sample, residual, gates, cost, lambda done, total: progress(40 * done // total, 100))
-    fit, least_memory_s, held_out = fit_filter(
-        sample, selection, return_only, lambda done, total: progress(40 + 60 * done // total, 100)
-    )
+    return fit_selection(sample, selection, return_only, lambda done, total: progress(40 + 60 * done // total, 100))
+
+
+@single_threaded
+def fit_selection(
+    sample: Sample,
+    selection: Selection,
+    return_only: ReturnOnlyFit,
+    progress: Progress = lambda _done, _total: None,
+) -> FittedSample:
+    """The filter that takes the features of a selection, and what it takes of each."""
+    fit, least_memory_s, held_out = fit_filter(sample, selection, return_only, progress)
     kappa, stationary = fit.mean_reversion_per_s, fit.stationary_variance
     rows = np.isfinite(sample.target_bps)
     moments = moments_of(sample, selection.accepted, rows)
