@@ -6,10 +6,12 @@ use super::adverse_selection::LearnedAdverseSelection;
 use super::depth_decay::DepthDecay;
 use super::drift::{DriftFilter, SourceIndex};
 use super::drift_scale::{DriftScale, SCALE_HORIZON_S};
+use super::estimates::Estimates;
 use super::feature_cycle::FeatureCycle;
 use super::flow::DirectionalFlow;
+use super::own_fill::{FillObservation, OwnFills};
 use super::reach::{ReachTracker, belongs_to};
-use super::source::{CLIP, SlowSource, from_gain, reliability};
+use super::source::{SlowSource, gains, reliability};
 use crate::calibration::Calibration;
 use crate::config::EngineConfig;
 use crate::error::{Result, invalid_input};
@@ -38,54 +40,12 @@ const MIN_THRESHOLD_BPS: f64 = 0.25;
 const EVENT_SIZE_S: f64 = 300.0;
 // Fills this close together on one side are one aggressor's work.
 const ONE_AGGRESSOR_NS: i64 = 100_000_000;
-const MIN_GAIN: f64 = 1e-9;
 
 const PRICE: SourceIndex = SourceIndex::from_place(0);
 const FILL: SourceIndex = SourceIndex::from_place(1);
 const FLOW: SourceIndex = SourceIndex::from_place(2);
 const FUNDING: SourceIndex = SourceIndex::from_place(3);
 const SOURCE_NAMES: [&str; 4] = ["price", "fill", "flow", "funding"];
-
-/// An own fill that has entered the filter and may yet be replaced by a deeper one of the same aggressor.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct FillObservation {
-    time_ns: TimestampNs,
-    side: Side,
-    depth_bps: f64,
-    drift: f64,
-    noise: f64,
-}
-
-/// Estimates at one moment; pairs are (bid, ask).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Estimates {
-    /// b_b, b_a: adverse move of our fills beyond what is foreseen, bps.
-    pub learned_adverse_selection_bps: [f64; 2],
-    /// P∞, (bps/s)².
-    pub stationary_variance: f64,
-    /// κ_μ, 1/s.
-    pub mean_reversion_per_s: f64,
-    /// σ, bps/√s.
-    pub volatility: f64,
-    /// σ_eff, bps/√s.
-    pub effective_volatility: f64,
-    /// Excess kurtosis of 1 s returns.
-    pub excess_kurtosis: f64,
-    /// Λ_b, Λ_a, 1/s.
-    pub arrival_rates: [f64; 2],
-    /// Toxicity against bids, against asks.
-    pub toxicities: [f64; 2],
-    /// k_b, k_a, 1/bps.
-    pub depth_decays: [f64; 2],
-    /// A_b, A_a, 1/s.
-    pub intensities: [f64; 2],
-    /// z̄_b, z̄_a, contracts; `None` before the first event of that side.
-    pub mean_event_sizes: [Option<f64>; 2],
-    /// Posterior of quiet, normal, volatile, cascade; 0 until regimes are learned.
-    pub regime_probabilities: [f64; 4],
-    /// ln γ₀ − ln γ_base of the log-additive risk aversion; 0 until its coefficients are learned.
-    pub log_risk_aversion_shift: f64,
-}
 
 /// Estimators and the second grid that drives them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,33 +81,6 @@ pub struct MarketModel {
     gains: [f64; 3],
     own_fills: OwnFills,
     features: Option<Box<FeatureCycle>>,
-}
-
-/// How an own fill becomes an observation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-enum OwnFills {
-    /// By K₀ of the config.
-    ByGain(f64),
-    /// As calibrated: z = slope·s, with this noise.
-    Fitted { slope: f64, noise: f64 },
-}
-
-impl OwnFills {
-    fn new(config: &EngineConfig) -> Self {
-        match config.calibration.as_ref().and_then(|it| it.own_fill.map(|fill| (it, fill))) {
-            Some((_, fill)) if fill.gain < MIN_GAIN => Self::ByGain(0.0),
-            Some((calibration, fill)) => Self::Fitted { slope: fill.slope, noise: calibration.noise(fill.gain) },
-            None => Self::ByGain(gains(config)[0]),
-        }
-    }
-
-    /// (z, R) of a standardized fill; `None` where fills are silent.
-    fn observation(self, standardized: f64, stationary_variance: f64) -> Option<(f64, f64)> {
-        match self {
-            Self::ByGain(gain) => (gain > 0.0).then(|| from_gain(standardized, gain, stationary_variance)),
-            Self::Fitted { slope, noise } => Some((slope * standardized.clamp(-CLIP, CLIP), noise)),
-        }
-    }
 }
 
 impl MarketModel {
@@ -538,11 +471,4 @@ impl MarketModel {
 
 fn mean_reversion(config: &EngineConfig) -> f64 {
     config.calibration.as_ref().map_or(config.drift_mean_reversion_per_s, |it| it.mean_reversion_per_s)
-}
-
-fn gains(config: &EngineConfig) -> [f64; 3] {
-    // What a calibration has judged, and not let in, is silent.
-    let slow = if config.calibration.is_some() { [0.0; 2] } else { [config.flow_gain, config.funding_gain] };
-    // A gain next to zero is silence: its noise would leave the floats.
-    [config.fill_gain, slow[0], slow[1]].map(|gain| if gain < MIN_GAIN { 0.0 } else { gain.min(config.max_gain) })
 }

@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::{DriftFilter, SourceIndex};
 use super::fusion::Whitener;
+use crate::config::EngineConfig;
 use crate::online::decayed::DecayedMoments;
 use crate::types::{TimestampNs, seconds_between};
 
 /// Largest standardized value.
 pub(crate) const CLIP: f64 = 4.0;
+/// A smaller gain is silence: its noise would leave the floats.
+pub(super) const MIN_GAIN: f64 = 1e-9;
 const STATISTICS_S: f64 = 300.0;
 const SILENT_S: f64 = 60.0;
 const RELIABILITY_RANGE: (f64, f64) = (0.25, 4.0);
@@ -25,6 +28,13 @@ pub fn from_gain(standardized: f64, gain: f64, stationary_variance: f64) -> (f64
 #[must_use]
 pub fn reliability(factor: f64) -> f64 {
     if factor.is_nan() { 1.0 } else { factor.clamp(RELIABILITY_RANGE.0, RELIABILITY_RANGE.1) }
+}
+
+/// K0 in force of own fills, flow and funding; 0 = silent.
+pub(super) fn gains(config: &EngineConfig) -> [f64; 3] {
+    // What a calibration has judged, and not let in, is silent.
+    let slow = if config.calibration.is_some() { [0.0; 2] } else { [config.flow_gain, config.funding_gain] };
+    [config.fill_gain, slow[0], slow[1]].map(|gain| if gain < MIN_GAIN { 0.0 } else { gain.min(config.max_gain) })
 }
 
 /// A slow source with its noise memory and, unless given standardized, its own statistics of 300 s.

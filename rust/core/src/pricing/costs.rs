@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::EngineConfig;
-use crate::estimators::market_model::Estimates;
+use crate::estimators::estimates::Estimates;
 use crate::online::lanes::smaller;
 
 /// Price the venue sells a request at, USD: no shadow price exceeds it.

@@ -7,7 +7,7 @@ use super::reservation::{drift_horizon, flow_shift, half_spread};
 use super::risk::{glft_power, horizon, validity};
 use crate::config::EngineConfig;
 use crate::estimators::drift::{displacement_variance, expected_time};
-use crate::estimators::market_model::Estimates;
+use crate::estimators::estimates::Estimates;
 use crate::online::lanes::exp;
 
 /// Horizon of the cash edge reported with each level, seconds.
