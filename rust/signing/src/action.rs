@@ -28,23 +28,6 @@ pub enum TimeInForce {
     FrontendMarket,
 }
 
-impl TimeInForce {
-    /// The kind the venue calls `name`.
-    ///
-    /// # Errors
-    ///
-    /// There is none.
-    pub fn from_name(name: &str) -> Result<Self> {
-        match name {
-            "Alo" => Ok(Self::Alo),
-            "Ioc" => Ok(Self::Ioc),
-            "Gtc" => Ok(Self::Gtc),
-            "FrontendMarket" => Ok(Self::FrontendMarket),
-            _ => Err(Error::input("time_in_force", name, "Alo, Ioc, Gtc or FrontendMarket")),
-        }
-    }
-}
-
 /// Whether a trigger takes profit or stops a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,7 +6,6 @@
 use hypermm_core::types::Side;
 
 use crate::market::agents::draws::{Draws, Purpose};
-use crate::market::agents::regime::RegimeSwitching;
 use crate::market::parameters::MarketParameters;
 
 /// One aggressor as drawn, before it meets a book.
@@ -114,13 +113,5 @@ impl Flow {
             self.excess[side.opposite().index()] += self.cross_kick;
             return (self.last_s, side);
         }
-    }
-}
-
-impl MarketParameters {
-    /// Self-exciting events a second of both sides, all regimes together.
-    #[must_use]
-    pub fn mean_event_rate_per_s(&self) -> f64 {
-        self.event_rate_per_s * RegimeSwitching::mean_activity(self)
     }
 }

@@ -89,12 +89,6 @@ impl RegimeSwitching {
         Self::stationary(parameters).iter().zip(factors).map(|(share, factor)| share * factor * factor).sum()
     }
 
-    /// Mean of the flow's factor.
-    #[must_use]
-    pub fn mean_activity(parameters: &MarketParameters) -> f64 {
-        Self::stationary(parameters).iter().zip(activities(parameters)).map(|(share, factor)| share * factor).sum()
-    }
-
     /// One step of the grid.
     pub fn step(&mut self) {
         if self.draws.uniform() >= self.leave[self.regime as usize] {

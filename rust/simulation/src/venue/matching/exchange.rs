@@ -202,12 +202,6 @@ impl Exchange {
         }
     }
 
-    /// How many contracts there are.
-    #[must_use]
-    pub fn asset_count(&self) -> usize {
-        self.assets.len()
-    }
-
     /// How many clearinghouses there are.
     #[must_use]
     pub fn clearinghouses(&self) -> u32 {

@@ -1,14 +1,12 @@
 //! What an account sets: the dead-man switch, leverage and margin mode, isolated margin.
 
 use hypermm_core::accounting::ledger::Micros;
-use hypermm_core::error::Result;
 use hypermm_core::types::TimestampNs;
 
 use super::book::NONE;
 use super::exchange::{Exchange, refused};
 use super::margin::value_of;
 use super::order::{AccountId, Answer, AssetId, OrderState, Refusal, ScheduleCancelRefusal, VenueEvent};
-use crate::venue::fees::FeeRates;
 
 const DAY_NS: TimestampNs = 86_400_000_000_000;
 
@@ -80,22 +78,6 @@ impl Exchange {
             }
             self.remove(now_ns, slot, state, sink);
         }
-    }
-
-    /// Sets the fee rates of an account, as the venue does once a day.
-    ///
-    /// # Errors
-    /// Rates out of range; nothing is set. An unknown account is left alone.
-    pub fn set_fees(&mut self, account: AccountId, fees: FeeRates) -> Result<()> {
-        let Some(account) = self.accounts.get_mut(account.0 as usize) else { return Ok(()) };
-        for asset in &self.assets {
-            fees.in_contract(&asset.settings.fee_scale)?;
-        }
-        account.fees = fees;
-        for (position, asset) in account.positions.iter_mut().zip(&self.assets) {
-            position.rates = fees.in_contract(&asset.settings.fee_scale)?;
-        }
-        Ok(())
     }
 
     pub(super) fn update_leverage(
