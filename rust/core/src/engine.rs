@@ -13,6 +13,7 @@ use crate::error::{Result, invalid_config, invalid_input, time_order};
 use crate::estimators::market_model::MarketModel;
 use crate::features::{FEATURES, FeatureValue, Tier};
 use crate::instrument::{Instrument, MAX_UNITS};
+use crate::online::second_grid::GRID_GAP_NS;
 use crate::pricing::prepared::Memo;
 use crate::pricing::readings::readings;
 use crate::state::book::Book;
@@ -21,11 +22,8 @@ use crate::state::inventory::Inventory;
 use crate::state::own_orders::{OwnOrder, OwnOrders};
 use crate::state::quota::Quota;
 use crate::state::tape::Tape;
-use crate::types::{COARSER_HINT, EARLIEST_DATE_NS, Lots, TimestampNs};
+use crate::types::{COARSER_HINT, EARLIEST_DATE_NS, Lots, SECOND_NS, TimestampNs};
 
-const SECOND_NS: i64 = 1_000_000_000;
-// Beyond this gap the second grid restarts.
-const GRID_GAP_NS: i64 = 300 * SECOND_NS;
 /// One instrument's quoting model with all it has learned.
 ///
 /// ```

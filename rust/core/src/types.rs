@@ -8,6 +8,9 @@ pub type TimestampNs = i64;
 /// Nanoseconds in one second.
 pub const NS_PER_S: f64 = 1e9;
 
+/// One second, ns.
+pub const SECOND_NS: i64 = 1_000_000_000;
+
 /// Basis points in one unit of price fraction.
 pub const BPS: f64 = 1e4;
 

@@ -14,9 +14,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::online::second_grid::SecondGrid;
-use crate::types::{Side, TimestampNs};
+use crate::types::{SECOND_NS, Side, TimestampNs};
 
-const SECOND_NS: i64 = 1_000_000_000;
 const HORIZON_NS: i64 = 10 * SECOND_NS;
 const SPAN_S: usize = 11;
 const PRIOR_SAMPLES: f64 = 10.0;

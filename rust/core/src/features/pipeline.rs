@@ -13,14 +13,11 @@ use crate::error::{Result, invalid_input, require_positive};
 use crate::event::Context;
 pub use crate::feature_table::FeatureConfig;
 use crate::online::hawkes::HawkesIntensity;
-use crate::online::second_grid::SecondGrid;
+use crate::online::second_grid::{GRID_GAP_NS, SecondGrid};
 use crate::state::book::Book;
 use crate::state::tape::{AggressorEvent, TapeChange};
-use crate::types::{Side, TimestampNs, seconds_between};
+use crate::types::{SECOND_NS, Side, TimestampNs, seconds_between};
 
-const SECOND_NS: i64 = 1_000_000_000;
-// Beyond this gap the second grid restarts.
-const GRID_GAP_NS: i64 = 300 * SECOND_NS;
 const HAWKES_MEAN_S: f64 = 300.0;
 // Over less time a mean rate says nothing.
 const MIN_HAWKES_S: f64 = 60.0;

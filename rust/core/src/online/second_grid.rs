@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::BPS;
+use crate::types::{BPS, SECOND_NS};
 
 /// Seconds kept: the longest trend horizon.
 pub const GRID_SECONDS: usize = 300;
+
+/// Beyond this gap a grid restarts.
+pub const GRID_GAP_NS: i64 = GRID_SECONDS as i64 * SECOND_NS;
 
 /// Values at whole seconds since the first, newest last; all above 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -12,12 +12,11 @@ use hypermm_core::instrument::Instrument;
 use hypermm_core::online::second_grid::{GRID_SECONDS, SecondGrid};
 use hypermm_core::outcomes::breakdown::Breakdown;
 use hypermm_core::outcomes::markout::{DEFAULT_HORIZON, HORIZON_COUNT, MarkoutTracker, Outcome, TrackedFill};
-use hypermm_core::types::{Lots, Price, Side, TimestampNs};
+use hypermm_core::types::{Lots, Price, SECOND_NS, Side, TimestampNs};
 
 use super::output::{EquityColumns, FillColumns, Summary, adverse_share, default_edge};
 use crate::venue::gateway::{VenueFill, VenueOrder};
 
-const SECOND_NS: i64 = 1_000_000_000;
 const NEVER: TimestampNs = TimestampNs::MAX;
 
 /// A fill with its fee, as the strategy hears of it.

@@ -9,7 +9,7 @@ use hypermm_core::config::EngineConfig;
 use hypermm_core::error::{Result, invalid_input};
 use hypermm_core::event::Context;
 use hypermm_core::instrument::Instrument;
-use hypermm_core::types::{Lots, Side, TimestampNs};
+use hypermm_core::types::{Lots, SECOND_NS, Side, TimestampNs};
 
 use super::account::Sampling;
 use super::cycle::Cycle;
@@ -21,6 +21,7 @@ use crate::venue::block_clock::BlockClockSettings;
 use crate::venue::blocks::{BlockSettings, BlockVenue};
 use crate::venue::feed::{Feed, FeedSettings};
 use crate::venue::fees::FeeRates;
+use crate::venue::funding::{HOUR_NS, next_settlement_ns};
 use crate::venue::gateway::OrderGateway;
 use crate::venue::latency::LatencyModel;
 use crate::venue::matched::MatchedVenue;
@@ -30,10 +31,8 @@ use crate::venue::matching::order::{AccountId, Action, AssetId, VenueEvent};
 use crate::venue::matching::rules::{AccountKind, AssetSettings, VenueRules};
 
 const REFERENCE_INTERVAL_NS: i64 = 3_000_000_000;
-const HOUR_NS: i64 = 3_600_000_000_000;
 const DURATION_NS: i64 = 1_800_000_000_000;
 const CYCLE_NS: i64 = 250_000_000;
-const SAMPLE_NS: i64 = 1_000_000_000;
 const MAX_DEPOSIT: Micros = 1_000_000_000_000_000_000;
 const ASSET: AssetId = AssetId(0);
 
@@ -86,7 +85,7 @@ impl MatchedSettings {
             fees: FeeRates::tier(0.0),
             leverage,
             log_decisions: false,
-            equity_sample_ns: SAMPLE_NS,
+            equity_sample_ns: SECOND_NS,
         }
     }
 
@@ -225,7 +224,7 @@ pub fn run_matched<S: Strategy, B: Background>(
         reference_ns: start_ns - REFERENCE_INTERVAL_NS,
         reference: (Mark(0), Mark(0)),
         mark: MarkPrice::default(),
-        settlement_ns: start_ns - start_ns.rem_euclid(HOUR_NS) + HOUR_NS,
+        settlement_ns: next_settlement_ns(start_ns),
         events: 0,
     };
     run.play(strategy, start_ns, start_ns + settings.duration_ns, progress)?;

@@ -13,9 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, LogNormal, StandardNormal};
 
 use crate::market::recording::{ContextColumns, RecordingColumns};
+use crate::venue::funding::next_settlement_ns;
 
 const MS_NS: i64 = 1_000_000;
-const HOUR_NS: i64 = 3_600_000_000_000;
 /// Ten minutes before a full hour, so that a session of the default length meets a funding settlement.
 pub(crate) const START_NS: i64 = 1_757_016_000_000_000_000 - 600_000_000_000;
 const CONTEXT_INTERVAL_S: f64 = 3.0;
@@ -449,7 +449,7 @@ impl Market<'_> {
         session.oracle_price.push(self.price);
         session.funding_rate.push(self.settings.funding_rate);
         session.predicted_funding.push(self.settings.funding_rate);
-        session.next_settlement_ns.push(received - received.rem_euclid(HOUR_NS) + HOUR_NS);
+        session.next_settlement_ns.push(next_settlement_ns(received));
         session.open_interest.push(OPEN_INTEREST);
     }
 }

@@ -5,6 +5,16 @@
 //! 5 s. A builder's contracts: P = (impact bid + impact ask)/2 over the oracle − 1, times a multiplier.
 
 use hypermm_core::error::{Result, invalid_input, require_positive};
+use hypermm_core::types::TimestampNs;
+
+/// Time between two settlements, ns.
+pub const HOUR_NS: i64 = 3_600_000_000_000;
+
+/// The first whole hour after `time_ns`: when funding is settled next.
+#[must_use]
+pub const fn next_settlement_ns(time_ns: TimestampNs) -> TimestampNs {
+    time_ns - time_ns.rem_euclid(HOUR_NS) + HOUR_NS
+}
 
 /// Hours in the interval that rates are quoted for.
 const QUOTED_HOURS: f64 = 8.0;

@@ -7,9 +7,9 @@ use hypermm_core::types::TimestampNs;
 
 use crate::market::agents::draws::{Draws, Purpose};
 use crate::market::parameters::MarketParameters;
+use crate::venue::funding::HOUR_NS;
 
 const SAMPLE_NS: TimestampNs = 5_000_000_000;
-const HOUR_NS: TimestampNs = 3_600_000_000_000;
 const INTEREST_8H: f64 = 0.0001;
 const CLAMP_8H: f64 = 0.0005;
 const HOURS: f64 = 8.0;

@@ -12,7 +12,7 @@ use crate::market::agents::recorded::RecordedMarket;
 use crate::market::agents::synthetic::SyntheticMarket;
 use crate::market::preset::MarketPreset;
 use crate::market::session::Session;
-use crate::venue::funding::{FundingTerms, PremiumAverage};
+use crate::venue::funding::{FundingTerms, HOUR_NS, PremiumAverage, next_settlement_ns};
 use crate::venue::matching::exchange::{BestQuote, Exchange};
 use crate::venue::matching::mark::MarkPrice;
 use crate::venue::matching::order::{AssetId, Trade};
@@ -20,7 +20,6 @@ use crate::venue::matching::rules::AssetSettings;
 
 const REFERENCE_INTERVAL_NS: TimestampNs = 3_000_000_000;
 const SAMPLE_INTERVAL_NS: TimestampNs = 5_000_000_000;
-const HOUR_NS: TimestampNs = 3_600_000_000_000;
 const HOURS: i64 = 24;
 /// Rates are whole multiples of this, so that what is shown is what is paid.
 const RATE_STEP: f64 = 1e-10;
@@ -116,7 +115,7 @@ impl Coin {
             next_reference_ns: start_ns,
             premium: PremiumAverage::default(),
             next_sample_ns: start_ns - start_ns.rem_euclid(SAMPLE_INTERVAL_NS) + SAMPLE_INTERVAL_NS,
-            next_settlement_ns: start_ns - start_ns.rem_euclid(HOUR_NS) + HOUR_NS,
+            next_settlement_ns: next_settlement_ns(start_ns),
             hours: VecDeque::with_capacity(HOURS as usize + 2),
             best: (None, None),
         };
