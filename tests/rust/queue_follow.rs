@@ -42,6 +42,7 @@ proptest! {
                     orders.apply(now, &name, OrderStatus::Open, side, order, Lots(500), || (0.0, ahead));
                 }
             }
+            prop_assert_eq!((short.live().len(), long.live().len()), (2 * (now as usize + 1), 2 * (now as usize + 1)));
             for (left, right) in short.live().iter().zip(long.live()) {
                 prop_assert_eq!(left.queue.ahead(), right.queue.ahead(), "{:?} at {} after step {}", left.side, left.price.0, now);
             }

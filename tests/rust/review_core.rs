@@ -42,7 +42,7 @@ fn what_is_left_of_an_overfilled_order_is_never_negative() {
     engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1).unwrap();
     engine.on_fill(START_NS, Side::Buy, 4268.0, 0.3, Some(&id), None, None).unwrap();
     engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.05).unwrap();
-    assert!(engine.open_orders().iter().all(|order| order.remaining.0 >= 0));
+    assert_eq!(engine.open_orders().iter().map(|order| order.remaining.0).collect::<Vec<_>>(), [0]);
 }
 
 /// Kills: fills of before a modify counted against what the order was enlarged to.

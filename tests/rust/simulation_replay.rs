@@ -150,6 +150,7 @@ fn the_future_of_a_recording_changes_no_earlier_decision() {
 fn every_fill_has_its_print() {
     let (fills, session) = (&output().fills, session());
     let mut taken = vec![0.0; session.trade_id.len()];
+    assert!(fills.len() > 50);
     for row in 0..fills.len() {
         let print = (fills.trade_id[row] - 1) as usize;
         taken[print] += fills.size[row];
@@ -287,6 +288,7 @@ fn an_outside_strategy_is_judged_by_the_same_venue_and_quotes_at_most_once_a_cyc
     let mut wrapped = Wrapped { engine, last_ns: 0, quotes: Vec::new() };
     let judged = run_with(&session().columns(), &eth(), &config, &settings(), &mut wrapped, &mut |_| {}).unwrap();
     assert!(bits(&judged) == bits(output()), "the door for strategies leads elsewhere");
+    assert_eq!(wrapped.quotes.len() as u64, judged.summary.quote_cycles);
     assert!(wrapped.quotes.windows(2).all(|pair| pair[1] - pair[0] >= settings().cycle_ns));
     let every = BacktestSettings { cycle_ns: 0, log_decisions: false, ..settings() };
     let output = play(&session().columns(), &every);

@@ -15,6 +15,9 @@ fn a_session_stands_on_the_price_grid_and_is_never_crossed() {
         let session = Session::generate(&instrument, &settings).unwrap();
         session.columns().validate().unwrap();
         let depth = settings.depth;
+        assert!(
+            session.book_time_ns.len() > 100 && session.best_time_ns.len() > 100 && session.trade_time_ns.len() > 20
+        );
         for row in 0..session.book_time_ns.len() {
             let bids = &session.bid_prices[row * depth..(row + 1) * depth];
             let asks = &session.ask_prices[row * depth..(row + 1) * depth];

@@ -78,7 +78,9 @@ fn post_only_orders_go_before_cancels_and_cancels_before_takers() {
     let trades = run(&mut venue, &[]);
     assert_eq!(trades.len(), 1);
     assert_eq!((trades[0].maker.account, trades[0].taker.account), (LATE, TAKER));
-    for heard in answers(&mut venue) {
+    let heard = answers(&mut venue);
+    assert_eq!(heard.len(), 5);
+    for heard in heard {
         let expected = match heard.request {
             name if name == taking => matches!(heard.answer, Answer::Filled { size: Lots(10), .. }),
             name if name == canceling => heard.answer == Answer::Canceled,
