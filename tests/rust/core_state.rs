@@ -134,7 +134,7 @@ fn queue_ahead_never_grows_and_snapshots_do_not_reset_it() {
     assert_eq!(ahead(&engine), 3.5);
     engine.on_trade(2 * S, &Trade { aggressor: Side::Buy, price: 4269.1, ..print }).unwrap();
     assert_eq!(ahead(&engine), 3.5);
-    // Of the 7.5 left 5.5 were cancelled, 3.5/7.5 of them ahead of us.
+    // Of the 7.5 left 5.5 were canceled, 3.5/7.5 of them ahead of us.
     sized(&mut engine, 3 * S, 2.0);
     assert!((ahead(&engine) - 3.5 * 2.0 / 7.5).abs() < 1e-12);
     engine.on_trade(4 * S, &Trade { price: 4268.9, ..print }).unwrap();

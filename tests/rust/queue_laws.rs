@@ -103,7 +103,7 @@ proptest! {
 
 /// Kills: an ahead counted as behind, prints counted as cancels too, an exponent other than one as the default.
 ///
-/// Every step one order of a contract is cancelled at random, one arrives, or a print takes one: the proportional
+/// Every step one order of a contract is canceled at random, one arrives, or a print takes one: the proportional
 /// estimate is right on average whatever happens.
 #[test]
 fn cancels_in_proportion_are_right_on_average_where_everybody_cancels_alike() {
@@ -140,7 +140,7 @@ fn cancels_in_proportion_are_right_on_average_where_everybody_cancels_alike() {
 /// Kills: an exponent that is not one, log of the wrong argument, cancels beyond what stands behind.
 #[test]
 fn shares_of_cancels_are_those_worked_out_by_hand() {
-    // 6 ahead, then 4 join behind, then 2.5 are cancelled.
+    // 6 ahead, then 4 join behind, then 2.5 are canceled.
     let left = |model: CancelModel| {
         let mut queue = QueuePosition::behind(6.0);
         queue.follow_shown(10.0, model);
@@ -156,7 +156,7 @@ fn shares_of_cancels_are_those_worked_out_by_hand() {
     ];
     for (model, expected) in rows {
         assert!((left(model) - expected).abs() < 1e-12, "{model:?}: {}, by hand {expected}", left(model));
-        // Nobody is behind: every cancel is ahead. More cancelled than is behind: the rest is ahead.
+        // Nobody is behind: every cancel is ahead. More canceled than is behind: the rest is ahead.
         let mut alone = QueuePosition::behind(6.0);
         alone.follow_shown(2.0, model);
         assert_eq!(alone.ahead(), 2.0);

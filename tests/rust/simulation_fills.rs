@@ -99,7 +99,7 @@ fn chi_square(draws: impl Iterator<Item = f64>) -> (f64, usize) {
 }
 
 /// Kills: keys that share bits of the stream. Ids as they occur: small consecutive orders, consecutive and venue-like
-/// trades, neighbouring seeds.
+/// trades, neighboring seeds.
 #[test]
 fn draws_are_uniform_and_neighbours_are_independent() {
     let venue_like = |index: u64| 965_165_769_510_088_u64.wrapping_mul(index + 1) >> 4;

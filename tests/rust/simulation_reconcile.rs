@@ -135,7 +135,7 @@ prop_compose! {
 }
 
 proptest! {
-    /// Kills: cancelled or leaving orders left out of the cap, kept size not counted before placing.
+    /// Kills: canceled or leaving orders left out of the cap, kept size not counted before placing.
     #[test]
     fn position_and_every_live_order_stay_within_the_cap(
         orders in prop::collection::vec(some_order(), 0..16), position in -8_000_i64..=8_000,
@@ -163,7 +163,7 @@ proptest! {
             let gone: i64 = orders.iter().filter(|o| o.side == side).filter(leaving).map(|o| o.remaining.0).sum();
             prop_assert!(kept == 0 || sign * position + kept + gone <= 8_000);
         }
-        // Only keepable orders are cancelled, each once.
+        // Only keepable orders are canceled, each once.
         let mut slots: Vec<usize> = actions.iter().filter_map(|a| if let Action::Cancel { slot } = a { Some(*slot) } else { None }).collect();
         prop_assert!(slots.iter().all(|slot| orders[*slot].status.is_keepable()));
         let count = slots.len();

@@ -25,7 +25,7 @@ pub struct Decade {
     pub low: f64,
     /// First price past the decade, units.
     pub high: f64,
-    /// Distance of neighbouring valid prices, units.
+    /// Distance of neighboring valid prices, units.
     pub increment: f64,
 }
 
@@ -132,7 +132,7 @@ impl Instrument {
         Decade { low, high, increment: increment as f64 }
     }
 
-    /// Distance between neighbouring valid prices at `price`, quote currency.
+    /// Distance between neighboring valid prices at `price`, quote currency.
     ///
     /// # Errors
     /// [`crate::error::Error::InvalidInput`] when the price is not finite and positive.

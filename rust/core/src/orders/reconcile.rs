@@ -2,13 +2,13 @@
 //!
 //! Kept orders count first, because they hold places in queues. There is no modify: it loses the place even for a
 //! size cut. At a wanted price, orders stand (oldest first) while together they are within the wanted size plus a
-//! quarter clip; what is missing is placed when it is worth an order; everything else is cancelled. Position plus
-//! every order not known to be dead never exceeds the cap: kept orders over it are cancelled deepest first, and
-//! placements shrink to the room left, in which orders just cancelled still count.
+//! quarter clip; what is missing is placed when it is worth an order; everything else is canceled. Position plus
+//! every order not known to be dead never exceeds the cap: kept orders over it are canceled deepest first, and
+//! placements shrink to the room left, in which orders just canceled still count.
 //!
-//! A ladder without a usable book behind it places nothing: what accumulates is cancelled, and reducing orders stand
+//! A ladder without a usable book behind it places nothing: what accumulates is canceled, and reducing orders stand
 //! up to the position. So it is with a reducing side that would be left without any order, as when everything there is still
-//! being cancelled and the cap has no room: what reduces is not pulled while nothing takes its place.
+//! being canceled and the cap has no room: what reduces is not pulled while nothing takes its place.
 
 use crate::config::MAX_LEVELS;
 use crate::instrument::Instrument;
@@ -135,7 +135,7 @@ impl Reconciler {
         actions.extend_from_slice(&self.placements);
     }
 
-    /// Sorts what stands into kept and cancelled.
+    /// Sorts what stands into kept and canceled.
     fn tally(&mut self, decision: &Decision, tolerance: i64, standing: &[StandingOrder]) {
         let Self { tallies, cancels, .. } = self;
         for (tally, wanted) in tallies.iter_mut().zip([&decision.bids, &decision.asks]) {
@@ -209,7 +209,7 @@ impl Reconciler {
     }
 }
 
-/// The wanted level at a price. Orders placed together stand on neighbouring levels: `next` is tried first, and left one
+/// The wanted level at a price. Orders placed together stand on neighboring levels: `next` is tried first, and left one
 /// past the level found.
 #[inline]
 fn find_level(wanted: &QuoteSide, price: Price, next: &mut usize) -> Option<usize> {
@@ -239,7 +239,7 @@ fn deepest(kept: &[Kept]) -> Option<usize> {
     (0..kept.len()).max_by_key(|place| kept[*place].level)
 }
 
-/// Lots of a side that are being cancelled and can still fill.
+/// Lots of a side that are being canceled and can still fill.
 fn leaving(side: Side, standing: &[StandingOrder]) -> i64 {
     of_side(standing, side).filter(|order| !order.status.is_keepable()).map(|order| order.remaining.0).sum()
 }

@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! print of size s at the price   ahead ← max(ahead − s, 0)
-//! c cancelled of what was shown  ahead ← ahead − max(c·w, c − behind),  w = f(ahead)/(f(ahead) + f(behind))
+//! c canceled of what was shown  ahead ← ahead − max(c·w, c − behind),  w = f(ahead)/(f(ahead) + f(behind))
 //! size that is added             stands behind
 //! ```
 //!
 //! and never more than is shown. c is what has gone from the level since it was last seen, less what prints took. The
-//! public feed does not say which orders were cancelled: f is the [`CancelModel`]. A snapshot of the book states a level
+//! public feed does not say which orders were canceled: f is the [`CancelModel`]. A snapshot of the book states a level
 //! anew and changes nothing else, so 0 ≤ ahead ≤ shown and ahead never grows but by entering again. The same estimate
 //! feeds the engine's chance of a fill and the fill models of a backtest.
 
@@ -22,7 +22,7 @@ use crate::online::lanes::{larger, smaller};
 pub const DEFAULT_CANCEL_EXPONENT: f64 = 1.0;
 const MAX_CANCEL_EXPONENT: f64 = 20.0;
 
-/// Which of the orders at a level are cancelled.
+/// Which of the orders at a level are canceled.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CancelModel {
     /// Those behind us, as long as there are any: only prints, and a level smaller than our place, move us up.
@@ -56,7 +56,7 @@ impl CancelModel {
         }
     }
 
-    /// Share of a cancelled contract that stood ahead of us, 0 to 1. One of both sizes is above 0.
+    /// Share of a canceled contract that stood ahead of us, 0 to 1. One of both sizes is above 0.
     fn share_ahead(self, ahead: f64, behind: f64) -> f64 {
         match self {
             Self::RiskAverse => 0.0,

@@ -277,7 +277,7 @@ impl<T> OrderSlots<T> {
             Notice::Funding { .. } => return,
             Notice::Status(slot, status) => {
                 let order = &mut self.slots[slot].0;
-                // An order being cancelled stays so when its late acknowledgement comes.
+                // An order being canceled stays so when its late acknowledgement comes.
                 if !(status == OrderStatus::Open && order.status == OrderStatus::CancelPending) {
                     order.status = status;
                 }

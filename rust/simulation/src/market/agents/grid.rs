@@ -23,7 +23,7 @@ impl Grid {
         price * self.instrument.price_scale()
     }
 
-    /// Distance of neighbouring prices at `units`, units.
+    /// Distance of neighboring prices at `units`, units.
     #[must_use]
     pub fn increment(&self, units: f64) -> f64 {
         self.instrument.decade(units).increment
