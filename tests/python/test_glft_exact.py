@@ -82,6 +82,18 @@ def middle(quotes: glft.Quotes, clips: int) -> Array:
     return 0.5 * (quotes.ask_depths[near] - quotes.bid_depths[near])
 
 
+def solved(market: glft.Market, state: ergodic.SecondState) -> ergodic.Solution:
+    """The exact quotes with a second state."""
+    return ergodic.solve(
+        volatility=market.volatility,
+        depth_decay=market.depth_decay,
+        intensity=market.bid_intensity,
+        risk_aversion=market.risk_aversion,
+        clips=market.clips,
+        state=state,
+    )
+
+
 def test_the_oracle_agrees_with_itself() -> None:
     """The value of the exact quotes, from a different matrix, is the eigenvalue; the HJB reduces to the eigenvector."""
     worst = 0.0
@@ -95,14 +107,7 @@ def test_the_oracle_agrees_with_itself() -> None:
     grid, up, down = ergodic.ornstein_uhlenbeck(0.05, 1.0, points=21)
     still = ergodic.SecondState(grid, up, down, 0.0 * grid, 0.0 * grid, 0.0 * grid)
     market = case.market
-    solution = ergodic.solve(
-        volatility=market.volatility,
-        depth_decay=market.depth_decay,
-        intensity=market.bid_intensity,
-        risk_aversion=market.risk_aversion,
-        clips=market.clips,
-        state=still,
-    )
+    solution = solved(market, still)
     quotes, value = glft.exact_quotes(market)
     difference = float(np.abs(solution.bid_depths[:-1] - quotes.bid_depths[:-1, None]).max())
     print(
@@ -198,14 +203,7 @@ def test_flow_shift_of_a_fading_imbalance_is_within_twelve_percent() -> None:
 
 def central_slope(market: glft.Market, state: ergodic.SecondState) -> float:
     """Exact shift of both quotes per unit of the second state, flat and at its mean."""
-    solution = ergodic.solve(
-        volatility=market.volatility,
-        depth_decay=market.depth_decay,
-        intensity=market.bid_intensity,
-        risk_aversion=market.risk_aversion,
-        clips=market.clips,
-        state=state,
-    )
+    solution = solved(market, state)
     flat = middle(glft.Quotes(solution.bid_depths, solution.ask_depths), 0)[0]
     centre = state.values.size // 2
     return float((flat[centre + 1] - flat[centre - 1]) / (state.values[centre + 1] - state.values[centre - 1]))

@@ -213,6 +213,28 @@ def test_answers_over_http_do_as_well() -> None:
         rig.take(rig.session.answer_over_http(rig.now, query, body))
         assert rig.session.answer_over_http(rig.now, query, body) == []
     assert rig.session.phase is Phase.READY
+    assert rig.session.open_queries == []
+
+
+def test_a_query_answered_over_http_is_not_asked_again() -> None:
+    # Kills: an answer by the other way that leaves the refused query waiting, to be asked and charged once more.
+    rig = Rig()
+    rig.connect()
+    rig.pump()
+    rig.wire.queue.clear()
+    assert len(rig.sent()) == 4
+    refused = {"type": "error", "payload": "429 Too Many Requests"}
+    for number in list(rig.session._posts._under_way):
+        message = {"channel": "post", "data": {"id": number, "response": refused}}
+        rig.take(rig.session.receive(rig.now, json.dumps(message)))
+    for query in rig.session.open_queries:
+        body = json.dumps(rig.venue.info({"type": query.kind, **dict(query.fields)})).encode()
+        rig.take(rig.session.answer_over_http(rig.now, query, body))
+    assert rig.session.phase is Phase.READY
+    assert rig.session.open_queries == []
+    rig.pass_time(3_000)
+    rig.session.advance(rig.now)
+    assert rig.sent() == []
 
 
 def test_actions_are_answered_lost_or_given_up_with_the_connection() -> None:
