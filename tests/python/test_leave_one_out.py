@@ -129,9 +129,20 @@ def test_blocks_of_a_run_are_of_its_length_and_keep_its_profit() -> None:
     assert joined["long"].profit.tolist() == joined["short"].profit.tolist()
 
 
-def test_leaving_out_needs_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
-    assert root.run(["ablation", "--leave-one-out", "--data", "x", "--coin", "ETH"]) == 2
-    assert "--preset" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--leave-one-out", "--data", "x", "--coin", "ETH"], "--preset"),
+        (["--leave-one-out", "--preset", "eth", "--from", "0.5"], "--from"),
+        (["--preset", "eth", "--joint"], "--leave-one-out"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kills: an option that is heard and not heeded."""
+    assert root.run(["ablation", *arguments]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.verify

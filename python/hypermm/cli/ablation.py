@@ -87,6 +87,10 @@ def ablation(
     ratio of a day: one that fails the gate and adds less than 0.1 is out.
     """
     settings = load_settings(config_file, overrides)
+    if not leave_one_out and (features or joint or page is not None):
+        raise click.UsageError("--feature, --joint and --page are of --leave-one-out")
+    if leave_one_out and from_share > 0.0:
+        raise click.UsageError("--leave-one-out judges whole markets: leave out --from")
     if preset is not None:
         if data is not None or calibration:
             raise click.UsageError("--preset is a market of its own: leave out --data and --calibration")
