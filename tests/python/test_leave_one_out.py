@@ -16,10 +16,11 @@ from hypermm.config.calibration import FeatureVerdict
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import Recording
 from hypermm.research.blocks import RunBlocks, paired, sharpe_of_a_day
-from hypermm.research.calibration.calibrate import Source, calibrate
+from hypermm.research.calibration.calibrate import Source, calibrate, samples_of
+from hypermm.research.calibration.score import validation
 from hypermm.research.evaluate import mid_path
-from hypermm.research.leave_one_out import LEAST_GAIN, judge_left_out, leave_one_out, refitted, settle
-from hypermm.research.preset_markets import calibrate_preset
+from hypermm.research.leave_one_out import LEAST_GAIN, candidates, judge_left_out, leave_one_out, refitted, settle
+from hypermm.research.preset_markets import calibrate_preset, preset_market
 
 BLOCKS_A_DAY = 144
 
@@ -155,6 +156,27 @@ def test_a_model_fitted_anew_with_what_passed_is_the_calibration() -> None:
     assert refitted(calibrated, []).accepted == ()
     with pytest.raises(InvalidInputError, match="feature"):
         leave_one_out([], hypermm.MarketPreset("btc").instrument, hypermm.EngineConfig(), calibrated, features=["x"])
+
+
+@pytest.mark.verify
+def test_all_candidates_at_once_forecast_worse_than_what_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Why a feature is not left out of the model of all: were this no longer so, `joint` should be the default."""
+    preset = hypermm.MarketPreset("eth")
+    calibrated = calibrate_preset(preset, minutes=120.0)
+    artifact = calibrated.artifact
+    source = Source("others", preset_market(preset, 5, 240.0))
+    others = samples_of([source], preset.instrument, artifact.pipeline, 500_000_000)
+    r2 = {
+        what: validation(refitted(calibrated, names), others)["forecast_r2"]
+        for what, names in (
+            ("passed", [feature.name for feature in artifact.accepted]),
+            ("all", candidates(artifact)),
+            ("none", []),
+        )
+    }
+    with capsys.disabled():
+        print(f"\nforecast R² on another market of eth: {r2}, {len(candidates(artifact))} candidates")
+    assert r2["passed"] > max(r2["all"], r2["none"])
 
 
 @pytest.mark.verify
