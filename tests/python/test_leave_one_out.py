@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from hypermm.research.calibration.score import validation
 from hypermm.research.evaluate import mid_path
 from hypermm.research.leave_one_out import LEAST_GAIN, candidates, judge_left_out, leave_one_out, refitted, settle
 from hypermm.research.preset_markets import calibrate_preset, preset_market
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BLOCKS_A_DAY = 144
 
@@ -244,3 +248,21 @@ def test_the_ablation_of_a_preset_is_one_command(capsys: pytest.CaptureFixture[s
         steps = [row["figures"] for row in rows if row["view"] == view]
         gains = [row["gain_usd"][0] for row in rows if row["view"] == view]
         assert steps[-1]["pnl_usd"][0] - steps[0]["pnl_usd"][0] == pytest.approx(sum(gains[1:]), abs=1e-6)
+
+
+@pytest.mark.verify
+def test_leaving_out_is_one_command_with_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Kills: a verdict the page leaves out, a run that is not the same again."""
+    page = tmp_path / "left_out.html"
+    options = ["--minutes", "60", "--seeds", "2", "--train-minutes", "60", "--feature", "hawkes_buy", "--json"]
+    said = []
+    for more in (["--page", str(page)], []):
+        assert root.run(["ablation", "--preset", "eth", "--leave-one-out", *options, *more]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+    (row,) = said[0]["rows"]
+    assert said[1]["rows"] == said[0]["rows"]
+    assert row["days"] == pytest.approx(2 / 24)
+    assert row["gain"][1] <= row["gain"][0] <= row["gain"][2]
+    text = page.read_text("utf-8")
+    assert row["reason"] in text
+    assert f"{row['gain'][0]:+.3f}" in text
