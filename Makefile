@@ -2,6 +2,7 @@
 # stamps under .venv, so a second run is fast.
 #
 #   make demo      watch the market maker quote and fill: a session at the matching venue, then a recording where one is found
+#   make setup     everything the commands need, research and live too, in .venv
 #   make test      every check and test; what .ci/run calls
 #   make bench     ratios and timings (release build); PEERS_PYTHON=... adds the peers
 #   make peers     our fills against hftbacktest's, in an environment of its own
@@ -30,7 +31,7 @@ else
 RUST_TEST := cargo test --profile fast --lib --bins --tests --no-fail-fast
 endif
 
-.PHONY: demo test bench peers verify mutants lock wheel format rust-lint rust-test rust-doc extension python-lint python-test clean
+.PHONY: demo setup test bench peers verify mutants lock wheel format rust-lint rust-test rust-doc extension python-lint python-test clean
 
 demo: $(VENV)/.demo-packages
 	$(call build,release)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,5 +35,5 @@ def needs(extra: str, packages: str) -> Iterator[None]:
             field=error.name or "package",
             value="not installed",
             expected=packages,
-            hint=f'pip install "hypermm[{extra}]"',
+            hint=f'{sys.executable} -m pip install "hypermm[{extra}]", or make setup in a checkout',
         ) from error

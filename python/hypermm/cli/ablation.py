@@ -11,6 +11,7 @@ import hypermm
 from hypermm.cli.backtest import known_instrument, references_beside, say_notes
 from hypermm.cli.calibrate import require_research
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
+from hypermm.cli.parameters import FiniteRange
 from hypermm.config import Settings, load_settings
 from hypermm.config.calibration import HORIZON_S
 from hypermm.config.engine_calibration import RecordedUse, engine_calibration, recorded_use
@@ -33,13 +34,13 @@ _LEAST_DEPOSIT_USD = 10_000.0
 @click.option("--data", type=click.Path(), help="Folder of a recording.")
 @click.option("--coin", help="Coin of the recording, such as ETH.")
 @click.option("--preset", help=f"Instead of a recording, synthetic markets: {', '.join(hypermm.MarketPreset.names())}.")
-@click.option("--minutes", type=click.FloatRange(10, 43_200), default=120.0, show_default=True, help="Of each market.")
+@click.option("--minutes", type=FiniteRange(10, 43_200), default=120.0, show_default=True, help="Of each market.")
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), default=4, show_default=True, help="Markets of the preset to judge on."
 )
 @click.option(
     "--train-minutes",
-    type=click.FloatRange(20, 10_000),
+    type=FiniteRange(20, 10_000),
     default=120.0,
     show_default=True,
     help="Of another market of the preset, to calibrate on.",
@@ -52,9 +53,7 @@ _LEAST_DEPOSIT_USD = 10_000.0
 )
 @click.option("--page", type=click.Path(dir_okay=False), help="HTML page of --leave-one-out to write.")
 @click.option("--calibration", default="", help="File that hypermm calibrate wrote; without it that step is left out.")
-@click.option(
-    "--from", "from_share", type=click.FloatRange(0, 0.95), default=0.0, help="Judge from this share of time."
-)
+@click.option("--from", "from_share", type=FiniteRange(0, 0.95), default=0.0, help="Judge from this share of time.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
 @click.option("--draws", type=click.IntRange(10, 100_000), default=1000, show_default=True, help="Of the bootstrap.")

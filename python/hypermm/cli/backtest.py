@@ -12,6 +12,7 @@ from rich.text import Text
 import hypermm
 from hypermm.cli.market import preset_of
 from hypermm.cli.output import json_option, print_json, progress_bar, stderr
+from hypermm.cli.parameters import FiniteRange, OutFolder
 from hypermm.cli.run_output import Played, print_run, warn, write_run
 from hypermm.config import RunConfig, Settings, load_settings, refuse_overrides
 from hypermm.config.engine_calibration import recorded_use
@@ -61,14 +62,12 @@ _RECORDED_ONLY = ("fill_model", "cancel_exponent", "to_venue_ms", "acknowledge_m
     "--preset",
     help=f"Market of the matching venue: {', '.join(hypermm.MarketPreset.names())} or FILE.json.  [default: {_PRESET}]",
 )
-@click.option(
-    "--minutes", type=click.FloatRange(1, 43_200), help=f"Length at the matching venue.  [default: {_MINUTES:g}]"
-)
+@click.option("--minutes", type=FiniteRange(1, 43_200), help=f"Length at the matching venue.  [default: {_MINUTES:g}]")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help=f"Seed of every draw.  [default: {RunConfig().seed}]")
 @click.option(
-    "--cycle-ms", type=click.FloatRange(0, 60_000), help="Least time between quotes; 0: every event.  [default: 250]"
+    "--cycle-ms", type=FiniteRange(0, 60_000), help="Least time between quotes; 0: every event.  [default: 250]"
 )
 @click.option(
     "--fill-model",
@@ -78,7 +77,7 @@ _RECORDED_ONLY = ("fill_model", "cancel_exponent", "to_venue_ms", "acknowledge_m
 @click.option("--calibration", type=click.Path(dir_okay=False), help="File that hypermm calibrate wrote for this coin.")
 @click.option("--views/--no-views", default=True, help="Report the run under three fill models.  [default: views]")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: out/COIN]")
+@click.option("--out", type=OutFolder(), help="Folder for the results.  [default: out/COIN]")
 @json_option
 def backtest(
     venue: str,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
+from hypermm.cli.parameters import FiniteRange, OutFile
 from hypermm.config.calibration import Gates
 from hypermm.config.calibration_file import check_use, encode_calibration, load_calibration
 from hypermm.exceptions import InvalidInputError
@@ -35,12 +36,10 @@ _EARLIER = "in-sample: some of what is judged here comes before the data the cal
 @click.command()
 @click.option("--data", "folders", required=True, multiple=True, type=click.Path(), help="Folder; may be repeated.")
 @click.option("--coin", required=True, help="Coin of the recordings, such as ETH.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Calibration file to write.")
-@click.option("--page", type=click.Path(dir_okay=False), help="HTML page to write.  [default: beside --out]")
+@click.option("--out", required=True, type=OutFile(".json"), help="Calibration file to write.")
+@click.option("--page", type=OutFile(".html"), help="HTML page to write.  [default: beside --out]")
 @click.option("--span", default="0:1", metavar="FROM:TO", help="Part of each recording, as shares of its time.")
-@click.option(
-    "--cycle-ms", type=click.FloatRange(50, 10_000), default=500.0, show_default=True, help="Time between cycles."
-)
+@click.option("--cycle-ms", type=FiniteRange(50, 10_000), default=500.0, show_default=True, help="Time between cycles.")
 @click.option(
     "--cost-test", type=click.Choice(["maker", "taker"]), default="maker", show_default=True, help="Of the gate."
 )

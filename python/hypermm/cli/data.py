@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hypermm.cli.output import json_option, print_json, print_table
+from hypermm.cli.parameters import OutFolder
 from hypermm.recording.check import check_recording
 from hypermm.recording.convert import SOURCES, read_source
 from hypermm.recording.write import write_recording
@@ -36,10 +37,9 @@ def check(context: click.Context, path: str, instrument_file: str | None, as_jso
         click.echo(f"{path}: nothing is wrong")
     for finding in [] if as_json else findings:
         where = "" if finding.row is None else f" row {finding.row}"
+        what = f", {finding.column} = {finding.value}" if finding.column else ""
         more = f" ({finding.rows:,} rows)" if finding.rows > 1 else ""
-        click.echo(
-            f"{finding.file}{where}, {finding.column} = {finding.value}: {finding.problem}{more}; {finding.mend}"
-        )
+        click.echo(f"{finding.file}{where}{what}: {finding.problem}{more}; {finding.mend}")
     if findings:
         context.exit(_FOUND)
 
@@ -48,10 +48,10 @@ def check(context: click.Context, path: str, instrument_file: str | None, as_jso
 @click.option("--from", "source", required=True, type=click.Choice(SOURCES), help="Who recorded it.")
 @click.option("--data", "path", required=True, type=click.Path(), help="File, or folder with files anywhere below.")
 @click.option("--coin", required=True, help="Symbol as the source writes it.")
-@click.option("--out", required=True, type=click.Path(), help="Folder to write Parquet into.")
+@click.option("--out", required=True, type=OutFolder(), help="Folder to write Parquet into.")
 @json_option
 def convert(source: str, path: str, coin: str, out: str, as_json: bool) -> None:
-    """Write files of Tardis, the Hyperliquid archive or hftbacktest as a recording."""
+    """Write files of Tardis, the Hyperliquid archive, hftbacktest or StandX as a recording."""
     recording = read_source(source, path, coin)
     written = [str(file) for file in write_recording(recording, out)]
     counts = {stream: len(getattr(recording, f"{stream}_time_ns")) for stream in ("book", "best", "trade", "context")}

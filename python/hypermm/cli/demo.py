@@ -9,6 +9,7 @@ import click
 import hypermm
 from hypermm.cli.backtest import known_instrument, run_backtest, run_session
 from hypermm.cli.output import json_option, print_json
+from hypermm.cli.parameters import FiniteRange, OutFolder
 from hypermm.config import RunConfig, load_settings
 from hypermm.recording import load_recording
 
@@ -23,12 +24,8 @@ _PRESET = "hype"
 @click.option(
     "--seed", type=click.IntRange(min=0), default=RunConfig().seed, show_default=True, help="Seed of every draw."
 )
-@click.option(
-    "--minutes", type=click.FloatRange(1, 24 * 60), default=30, show_default=True, help="Length of the session."
-)
-@click.option(
-    "--out", type=click.Path(file_okay=False), default="out/demo", show_default=True, help="Folder for the results."
-)
+@click.option("--minutes", type=FiniteRange(1, 24 * 60), default=30, show_default=True, help="Length of the session.")
+@click.option("--out", type=OutFolder(), default="out/demo", show_default=True, help="Folder for the results.")
 @json_option
 def demo(data: str | None, coin: str, seed: int, minutes: float, out: str, as_json: bool) -> None:
     """Watch the market maker quote and fill, with no data at hand.

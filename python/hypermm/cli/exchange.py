@@ -15,6 +15,7 @@ import click
 import hypermm
 from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, stderr
+from hypermm.cli.parameters import FiniteRange
 from hypermm.exceptions import InvalidConfigError
 from hypermm.extras import needs
 
@@ -72,7 +73,7 @@ MEASURED_LATENCY = "160,300,380"
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0.01, 1000),
+    type=FiniteRange(0.01, 1000),
     default=1.0,
     show_default=True,
     help="Venue seconds in a second; clients' clocks fall behind by as much.",

@@ -12,6 +12,7 @@ from rich.text import Text
 import hypermm
 from hypermm.cli.backtest import known_instrument
 from hypermm.cli.output import json_option, print_json, print_table, stderr, stdout
+from hypermm.cli.parameters import FiniteRange, OutFile
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import load_recording
 from hypermm.recording.instruments import facts_beside
@@ -34,9 +35,9 @@ _FILE_OF = {"book": "orderbooks", "best": "prices", "trade": "trades", "context"
 @click.command()
 @click.option("--data", required=True, type=click.Path(), help="Folder of the recording.")
 @click.option("--coin", required=True, help="Coin of the recording, such as ETH.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="Parquet file to write.")
+@click.option("--out", required=True, type=OutFile(".parquet"), help="Parquet file to write.")
 @click.option(
-    "--cycle-ms", type=click.FloatRange(1, 3_600_000), default=500.0, show_default=True, help="Time between cycles."
+    "--cycle-ms", type=FiniteRange(1, 3_600_000), default=500.0, show_default=True, help="Time between cycles."
 )
 @click.option("--lead", help="Coin of the same folder that leads.  [default: BTC where there is one]")
 @click.option("--basis", help="Coin of the same folder to take the basis against.  [default: the recorded oracle]")
@@ -57,8 +58,6 @@ def features(
     One row a cycle: time_ns, mid_price, each feature by its name (missing where it has no value), evidence_NAME for
     what a value rests on, covered_bps_NAME for how much of its band the known levels cover.
     """
-    if not out.endswith(".parquet"):
-        raise InvalidInputError(field="--out", value=out, expected="a file name that ends with .parquet")
     recording = load_recording(data, coin)
     instrument = known_instrument(coin, instrument_file or facts_beside(data))
     if lead is None and coin != _DEFAULT_LEADER and _DEFAULT_LEADER in held_coins(data):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, progress_bar, stdout
+from hypermm.cli.parameters import FiniteRange
 from hypermm.config import load_settings, refuse_overrides
 from hypermm.exceptions import InvalidConfigError
 from hypermm.research import gap as paper
@@ -46,7 +47,7 @@ _NOT_HERE = ("seed", "fill_model", "cancel_exponent", "to_venue_ms", "acknowledg
     help="How many other seeds to fit on; 0 judges the numbers shipped.",
 )
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first to judge on.")
-@click.option("--minutes", type=click.FloatRange(1, 43_200), default=60.0, show_default=True, help="Length of a seed.")
+@click.option("--minutes", type=FiniteRange(1, 43_200), default=60.0, show_default=True, help="Length of a seed.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
 @json_option

@@ -12,7 +12,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stdout
-from hypermm.exceptions import InvalidInputError
+from hypermm.cli.parameters import FiniteRange, OutFile
 from hypermm.extras import needs
 from hypermm.recording import load_recording
 from hypermm.recording.load import held_coins
@@ -47,14 +47,14 @@ _coin = click.option("--coin", required=True, help="Coin of the recording, such 
 @market.command()
 @_data
 @_coin
-@click.option("--out", type=click.Path(dir_okay=False), help="JSON file for the fitted market.")
+@click.option("--out", type=OutFile(".json"), help="JSON file for the fitted market.")
 @click.option(
     "--budget", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Parameter sets to simulate."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of simulations and bootstrap.")
 @click.option(
     "--share",
-    type=click.FloatRange(0.2, 1.0),
+    type=FiniteRange(0.2, 1.0),
     default=0.6,
     show_default=True,
     help="Share of the recording that is fitted; the rest judges. 1 fits all of it and judges by the same.",
@@ -81,8 +81,6 @@ def fit(
     well a classifier tells real minutes from simulated ones. `hypermm.MarketPreset.from_file` reads the file of --out,
     and so does `hypermm backtest --venue matching --preset FILE`.
     """
-    if out is not None and not out.endswith(".json"):
-        raise InvalidInputError(field="--out", value=out, expected="a file name that ends with .json")
     fitting, classifying = _research()
     recording = load_recording(data, coin)
     begin = None if start is None else preset_of(start)
@@ -152,7 +150,7 @@ def compare(name: str, data: str, coin: str, as_json: bool) -> None:
 )
 @click.option(
     "--distance-bps",
-    type=click.FloatRange(0.01, 1_000.0),
+    type=FiniteRange(0.01, 1_000.0),
     default=_OLD_HALF_SPREAD_BPS,
     show_default=True,
     help="Distance from the mid that events are to reach: the old bot quoted there.",

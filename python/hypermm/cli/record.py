@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hypermm.cli.output import json_option, print_json, print_table, stderr
+from hypermm.cli.parameters import FiniteRange, OutFolder
 from hypermm.extras import needs
 
 if TYPE_CHECKING:
@@ -35,15 +36,11 @@ def comma_separated(context: click.Context, option: click.Parameter, text: str) 
 @click.command()
 @click.option("--coins", required=True, callback=comma_separated, help="Coins, such as BTC,ETH,xyz:GOLD.")
 @click.option("--references", default="", callback=comma_separated, help="Coins watched beside, spot pairs too.")
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder; a recording in it goes on.")
+@click.option("--out", required=True, type=OutFolder(), help="Folder; a recording in it goes on.")
 @click.option("--base-url", default="mainnet", show_default=True, help="mainnet, testnet or an address.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds to record.  [default: until Ctrl-C]")
-@click.option(
-    "--rotate", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds a span."
-)
-@click.option(
-    "--flush", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds that a kill may cost."
-)
+@click.option("--duration", type=FiniteRange(0, min_open=True), help="Seconds to record.  [default: until Ctrl-C]")
+@click.option("--rotate", type=FiniteRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds a span.")
+@click.option("--flush", type=FiniteRange(0.1), default=5.0, show_default=True, help="Seconds that a kill may cost.")
 @click.option("--frames/--no-frames", default=True, show_default=True, help="Keep every frame as it came, too.")
 @json_option
 def record(

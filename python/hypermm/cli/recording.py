@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from hypermm.cli.output import json_option, print_json, print_table
+from hypermm.cli.parameters import OutFolder
 from hypermm.recording import load_recording
 from hypermm.recording.convert import convert_recording
 from hypermm.recording.load import held_coins
@@ -53,7 +54,7 @@ def _row(data: str, coin: str) -> dict[str, Any]:
 
 @recording.command()
 @click.option("--data", required=True, type=click.Path(), help="Folder of the recording.")
-@click.option("--out", required=True, type=click.Path(), help="Folder to write into.")
+@click.option("--out", required=True, type=OutFolder(), help="Folder to write into.")
 @click.option("--coin", "coins", multiple=True, help="Only this coin; may be repeated.")
 @json_option
 def convert(data: str, out: str, coins: tuple[str, ...], as_json: bool) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.output import json_option, print_json, progress_bar, stdout
+from hypermm.cli.parameters import OutFile
 from hypermm.config import RunConfig, load_settings, refuse_overrides
 from hypermm.recording.write import write_columns
 
@@ -37,7 +38,7 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 )
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one field; may be repeated.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Parquet file for the rows, one a seed.")
+@click.option("--out", type=OutFile(".parquet"), help="Parquet file for the rows, one a seed.")
 @json_option
 def scenario(
     name: str,

@@ -12,6 +12,7 @@ import click
 
 from hypermm.cli.backtest import configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
+from hypermm.cli.parameters import OutFolder
 from hypermm.config import load_settings
 from hypermm.recording import load_recording
 from hypermm.recording.instruments import facts_beside
@@ -52,7 +53,7 @@ _FIGURES = ("edge_bps", "pnl_usd", "max_drawdown_usd", "fills", "volume_usd", "m
     show_default=True,
     help="Fill models to play: all three views, or one.",
 )
-@click.option("--out", type=click.Path(file_okay=False), required=True, help="Folder for the results.")
+@click.option("--out", type=OutFolder(), required=True, help="Folder for the results.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes to play on; without it all cores of this one.")
 @click.option("--chunk", type=click.IntRange(1, 100_000), default=32, show_default=True, help="Configurations a part.")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")

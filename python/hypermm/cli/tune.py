@@ -10,6 +10,7 @@ import click
 
 from hypermm.cli.backtest import configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
+from hypermm.cli.parameters import OutFolder
 from hypermm.config import load_settings
 from hypermm.recording import load_recording
 from hypermm.recording.instruments import facts_beside
@@ -59,9 +60,7 @@ __all__ = ["tune"]
     help="Fill model the trials are judged under.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads to play on; all cores without it.")
-@click.option(
-    "--out", type=click.Path(file_okay=False), help="Folder for page, results and trials.  [default: out/tune-COIN]"
-)
+@click.option("--out", type=OutFolder(), help="Folder for page, results and trials.  [default: out/tune-COIN]")
 @click.option("--instrument", "instrument_file", type=click.Path(dir_okay=False), help="Instruments file of your own.")
 @json_option
 def tune(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypermm.config.calibration_file import load_calibration
+from hypermm.config.engine_calibration import engine_calibration
 from hypermm.config.exchange import ExchangeConfig
 from hypermm.config.load import load_settings, parse_override, refuse_overrides
 from hypermm.config.model import RunConfig, Settings, field_rows, json_schema
@@ -10,8 +12,10 @@ __all__ = [
     "ExchangeConfig",
     "RunConfig",
     "Settings",
+    "engine_calibration",
     "field_rows",
     "json_schema",
+    "load_calibration",
     "load_settings",
     "parse_override",
     "refuse_overrides",
