@@ -37,6 +37,10 @@ demo: $(VENV)/.demo-packages
 	$(call build,release)
 	$(BIN)/python -m hypermm.cli demo --out $(OUT)/demo $(if $(RECORDING),--data $(RECORDING) --coin $(COIN))
 
+setup: $(VENV)/.packages
+	$(call build,release)
+	@echo "try: .venv/bin/hypermm --help"
+
 # Two at a time where one alone leaves a core idle: the packages beside clippy, linters and rustdoc beside pytest.
 PAIRED := --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 test:
