@@ -264,6 +264,7 @@ class _OnPreset:
         shown = [
             {
                 "feature": row.feature,
+                "sharpe": f"{row.sharpe:.2f}",
                 "gain": f"{row.gain[0]:+.3f}",
                 "from": f"{row.gain[1]:+.3f}",
                 "to": f"{row.gain[2]:+.3f}",

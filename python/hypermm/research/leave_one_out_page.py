@@ -30,9 +30,17 @@ def write_left_out(rows: Sequence[LeftOut], title: str, path: Path) -> None:
         title=title,
         note=f"{rows[0].days:.3g} days" if rows else "no feature",
         chart=as_html(_chart(rows), "gains"),
-        heads=["feature", "verdict", "gain", "from", "to", "why", "the gate"],
+        heads=["feature", "verdict", "Sharpe ratio", "gain", "from", "to", "why", "the gate"],
         rows=[
-            [row.feature, row.verdict, *(f"{number:+.3f}" for number in row.gain), row.reason, row.gate] for row in rows
+            [
+                row.feature,
+                row.verdict,
+                f"{row.sharpe:.3f}",
+                *(f"{number:+.3f}" for number in row.gain),
+                row.reason,
+                row.gate,
+            ]
+            for row in rows
         ],
     )
     with whole_file(path) as part:
