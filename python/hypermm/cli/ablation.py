@@ -11,7 +11,7 @@ import hypermm
 from hypermm.cli.backtest import known_instrument, references_beside, say_notes
 from hypermm.cli.calibrate import require_research
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
-from hypermm.cli.parameters import FiniteRange
+from hypermm.cli.parameters import FiniteRange, OutFile
 from hypermm.config import Settings, load_settings
 from hypermm.config.calibration import HORIZON_S
 from hypermm.config.engine_calibration import RecordedUse, engine_calibration, recorded_use
@@ -28,6 +28,8 @@ _VIEWS = ("pessimistic", "calibrated")
 # Least that is judged on: with less of a recording beyond the data of the calibration, all of it is, as in-sample.
 _LEAST_JUDGED_NS = 300_000_000_000
 _LEAST_DEPOSIT_USD = 10_000.0
+# Ten blocks of ten minutes, the least that blocks are drawn from.
+_LEAST_LEFT_OUT_MINUTES = 100
 
 
 @click.command()
@@ -51,7 +53,7 @@ _LEAST_DEPOSIT_USD = 10_000.0
 @click.option(
     "--view", type=click.Choice(_VIEWS), default="calibrated", show_default=True, help="Of our fills, to leave out in."
 )
-@click.option("--page", type=click.Path(dir_okay=False), help="HTML page of --leave-one-out to write.")
+@click.option("--page", type=OutFile(".html"), help="HTML page of --leave-one-out to write.")
 @click.option("--calibration", default="", help="File that hypermm calibrate wrote; without it that step is left out.")
 @click.option("--from", "from_share", type=FiniteRange(0, 0.95), default=0.0, help="Judge from this share of time.")
 @click.option("--config", "config_file", type=click.Path(dir_okay=False), help="TOML file with [engine] and [run].")
@@ -90,6 +92,10 @@ def ablation(
         raise click.UsageError("--feature, --joint and --page are of --leave-one-out")
     if leave_one_out and from_share > 0.0:
         raise click.UsageError("--leave-one-out judges whole markets: leave out --from")
+    if leave_one_out and seeds * minutes < _LEAST_LEFT_OUT_MINUTES:
+        raise click.UsageError(
+            f"--leave-one-out needs {_LEAST_LEFT_OUT_MINUTES} minutes in all: more --minutes or --seeds"
+        )
     if preset is not None:
         if data is not None or calibration:
             raise click.UsageError("--preset is a market of its own: leave out --data and --calibration")
