@@ -13,15 +13,15 @@ import hypermm
 from hypermm.config.calibration import Gates
 from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.calibrate import calibrate_sample
-from hypermm.research.calibration.drift import displacement_variance, filter_sample
+from hypermm.research.calibration.drift import displacement_variance, filter_sample, innovation_scale
 from hypermm.research.calibration.folds import walk_forward
 from hypermm.research.calibration.gates import CostTest, select
 from hypermm.research.calibration.hawkes import fit_hawkes
-from hypermm.research.calibration.noise import Moments, expected_time, map_features, moments_of
+from hypermm.research.calibration.noise import MEMORY_RULES, MemoryRule, Moments, expected_time, map_features, moments_of
 from hypermm.research.calibration.regression import coefficient_error, mean_error, mean_evidence, noise_factors
 from hypermm.research.calibration.replay import fused_features
 from hypermm.research.calibration.sample import concatenated, forward_return, from_columns
-from oracles.planted import planted_market
+from oracles.planted import ou, planted_market
 
 COST = CostTest(needed_bps=0.0)
 
@@ -129,8 +129,10 @@ def test_fused_features_can_be_told_to_any_filter():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 5), st.integers(0, 2**31), st.floats(0.005, 0.2), st.floats(1.0, 30.0))
-def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, ratio):
+@given(
+    st.integers(1, 5), st.integers(0, 2**31), st.floats(0.005, 0.2), st.floats(1.0, 30.0), st.sampled_from(MEMORY_RULES)
+)
+def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, ratio, rule):
     # Kills: noises of unlike memories whose whitened matrix is not positive definite.
     rng = np.random.default_rng(seed)
     root = rng.standard_normal((count, count + 1)) * 10 ** rng.uniform(-2, 2, count)[:, None]
@@ -139,11 +141,14 @@ def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, rati
         product=product,
         lagged=np.diag(product) * rng.uniform(-0.5, 1.0, count),
         lag_s=5.0,
+        adjacent=np.diag(product) * rng.uniform(-0.5, 1.0, count),
+        spacing_s=rng.choice([0.5, 1.0, 2.5], count),
+        cycle_s=0.5,
         mean_evidence=np.ones(count),
     )
     alpha = rng.standard_normal(count)
     stationary = ratio * float((alpha**2 * np.diag(product)).max()) / expected_time(kappa) ** 2
-    mapping = map_features(alpha, moments, kappa, stationary)
+    mapping = map_features(alpha, moments, kappa, stationary, rule)
     assert ((mapping.memory_s >= 0) & (mapping.memory_s <= 600)).all()
     rows = 60
     values = rng.standard_normal((rows, count)) * np.sqrt(np.diag(product)) * mapping.slope
@@ -157,6 +162,56 @@ def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, rati
     )
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
+
+
+def two_scaled(seed, hours=2.0, gain=0.5, fresh_share=0.5):
+    """A market and what sees its drift through noise of which a part is new at each reading and the rest stands for 20 s."""
+    market = planted_market(seed, hours=hours, sights=())
+    rng, rows = np.random.default_rng(seed + 10**6), len(market.drift)
+    noise = 0.03 * (1 - gain) / gain
+    error = ou(rng, rows, 0.5, 0.0, fresh_share * noise) + ou(rng, rows, 0.5, 20.0, (1 - fresh_share) * noise)
+    return market, sample_of(market, seen=market.drift + error)
+
+
+def test_noise_of_two_memories_does_not_make_the_filter_too_sure():
+    # Kills: a memory read at 5 s alone and taken at its word, a scale that is not fitted or not used: NIS 2.2 and more.
+    fitted = calibrate_sample(two_scaled(5)[1], Gates(), COST)
+    assert accepted(fitted) == ["seen"]
+    _, fresh = two_scaled(6)
+    kappa, stationary = fitted.filter.mean_reversion_per_s, fitted.filter.stationary_variance
+    facts = filter_sample(fresh, (0,), fitted.mapping, kappa, stationary).innovations["features"]
+    print(f"NIS {facts['nis']:.3f} of {facts['count']:,.0f}, held out in the fit {fitted.filter.held_out_nis:.3f}")
+    assert facts["count"] >= 800
+    assert 0.9 <= facts["nis"] <= 1.1
+    assert 0.9 <= fitted.filter.held_out_nis <= 1.1
+
+
+@pytest.mark.parametrize(("tier", "every"), [("hot", 1), ("warm", 2), ("cold", 5)])
+def test_the_memory_between_readings_is_the_noises_own(tier, every):
+    # Kills: the spacing of another tier, P∞ or its decay left out of the lagged moment.
+    market = planted_market(7, hours=4.0, sights=((0.4, 3.0, 1.0),))
+    sample = replace(sample_of(market), tiers=(tier,))
+    moments = moments_of(sample, (0,), np.isfinite(sample.target_bps))
+    assert moments.spacing_s == pytest.approx([0.5 * every])
+    alpha = np.array([0.4 * expected_time(0.05)])
+    mapping = map_features(alpha, moments, 0.05, 0.03, MemoryRule(at_spacing=True))
+    assert mapping.memory_s[0] == pytest.approx(3.0, rel=0.15)
+
+
+def test_c_is_scaled_until_innovations_are_as_large_as_said_and_never_below_one():
+    # Kills: a factor below 1, one that stops short, one of the wrong matrix.
+    market = planted_market(8, hours=1.0, sights=((0.4, 10.0, 1.0),))
+    sample = sample_of(market)
+    mapping = map_features(
+        np.array([0.4 * expected_time(0.05)]), moments_of(sample, (0,), np.isfinite(sample.target_bps)), 0.05, 0.03
+    )
+    for times, low, high in ((0.2, 4.0, 6.0), (5.0, 1.0, 1.0)):
+        off = replace(mapping, covariance=times * mapping.covariance)
+        scale = innovation_scale(sample, (0,), off, 0.05, 0.03)
+        assert low <= scale <= high
+        mended = replace(off, covariance=scale * off.covariance)
+        nis = filter_sample(sample, (0,), mended, 0.05, 0.03).innovations["features"]["nis"]
+        assert nis == pytest.approx(1.0, abs=0.02) if times < 1.0 else nis < 1.0
 
 
 def test_filter_columns_is_the_loop():

@@ -64,6 +64,8 @@ def artifact(**changes):
         filter=FilterFit(
             mean_reversion_per_s=0.05,
             stationary_variance=0.04,
+            noise_scale=1.0,
+            held_out_nis=1.02,
             log_score=-2.0,
             return_only=ReturnOnlyFit(
                 mean_reversion_per_s=0.02, stationary_variance=0.01, volatility=1.0, log_likelihood=-9.0
@@ -138,14 +140,18 @@ def test_another_instrument_is_refused():
 
 
 def test_another_version_is_named_before_its_fields_are_read():
-    document = json.loads(encode_calibration(artifact())) | {"version": 2, "something_new": 1}
-    with pytest.raises(InvalidConfigError, match=r"version = 2: expected 1"):
+    document = json.loads(encode_calibration(artifact())) | {"version": 1, "something_old": 1}
+    with pytest.raises(InvalidConfigError, match=r"version = 1: expected 2"):
         decode_calibration(json.dumps(document).encode())
 
 
 def changed_first(**changes):
     first, second = artifact().accepted
     return {"accepted": (msgspec.structs.replace(first, **changes), second)}
+
+
+def changed_filter(**changes):
+    return {"filter": msgspec.structs.replace(artifact().filter, **changes)}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +168,10 @@ def changed_first(**changes):
         ({"error_covariance": (0.04, 0.04, 0.04, 0.04)}, "error_covariance"),
         ({"error_covariance": (0.04, 0.01, 0.02, 0.04)}, "error_covariance"),
         ({"error_covariance": (0.04, float("inf"), 0.01, 0.04)}, "error_covariance"),
+        ({"error_covariance": (0.04, 0.01, 0.01, 0.039)}, "error_covariance"),
+        (changed_filter(noise_scale=1.01), "error_covariance"),
+        (changed_filter(noise_scale=0.99), "noise_scale"),
+        (changed_filter(held_out_nis=float("nan")), "held_out_nis"),
         ({"features": ()}, "features"),
         ({"horizon_s": 20.0}, "horizon_s"),
         ({"data_to_ns": CREATED - 3 * DAY_NS}, "data_to_ns"),
@@ -174,7 +184,7 @@ def test_numbers_that_contradict_each_other_are_refused(changes, field):
     assert field in refused.value.field
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"kind": "hypermm.calibration", "version": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"kind": "hypermm.calibration", "version": 2}', b"\xff\xfe"])
 def test_what_is_no_calibration_is_refused(text):
     with pytest.raises(InvalidConfigError):
         decode_calibration(text)

@@ -89,6 +89,7 @@ def test_a_feature_without_a_value_in_a_fold_explains_nothing_there():
     # Kills: a singular matrix where a recording starts without the feature.
     product, one = np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([[2.0]])
     rest = {"lag_s": 5.0, "lagged": np.zeros(2), "mean_evidence": np.ones(2)}
+    rest |= {"adjacent": np.zeros(2), "spacing_s": np.full(2, 0.5), "cycle_s": 0.5}
     both = explained_bps2(np.array([3.0, 0.0]), Moments(product=product, **rest))
     assert both == explained_bps2(np.array([3.0]), Moments(product=one, **rest)) > 0.0
 

@@ -41,7 +41,7 @@ __all__ = [
     "VolatilityUse",
 ]
 
-VERSION = 1
+VERSION = 2
 HORIZON_S = 10.0
 _DAY_NS = 86_400_000_000_000
 AGE_LIMIT_NS = 7 * _DAY_NS
@@ -80,12 +80,18 @@ class FilterFit(_Part, frozen=True, kw_only=True):
     Attributes:
         mean_reversion_per_s: κ_μ, 1/s, 0.005 to 0.2.
         stationary_variance: P∞, (bps/s)².
+        noise_scale: What the error covariance was taken times, 1 or more: the fused innovations then are, on the data of
+            the fit, no larger than the filter says.
+        held_out_nis: Mean square of the fused innovations over their variance on the held-out folds, each scaled on its
+            own train rows: 1 where the filter is as sure as it may be, more where it is too sure; None without features.
         log_score: Mean held-out Gaussian log-score of the displacement at 10 s and 30 s.
         return_only: What the returns alone would say.
     """
 
     mean_reversion_per_s: float
     stationary_variance: float
+    noise_scale: float
+    held_out_nis: float | None
     log_score: float
     return_only: ReturnOnlyFit
 
@@ -297,7 +303,8 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
         filter: κ_μ and P∞.
         pipeline: What the features were made with.
         accepted: Features that passed, in the order of `error_covariance`.
-        error_covariance: C, row-major n·n, (bps/s)²: without the common drift variance, shrunk by 10 %, floored.
+        error_covariance: C, row-major n·n, (bps/s)²: without the common drift variance, shrunk by 10 %, floored, times
+            the noise scale of `filter`.
         own_fill: Own fills.
         hawkes_buy: Of events that bought; None with too few.
         hawkes_sell: Of events that sold.

@@ -136,6 +136,8 @@ def _check(artifact: CalibrationArtifact, name: str) -> None:
     low, high = MEAN_REVERSION_RANGE
     need(met=low <= kappa <= high, field="filter.mean_reversion_per_s", value=kappa, expected=f"{low} to {high}")
     need(met=variance > 0, field="filter.stationary_variance", value=variance, expected="above 0")
+    scale = artifact.filter.noise_scale
+    need(met=scale >= 1, field="filter.noise_scale", value=scale, expected="1 or more")
     pipeline = artifact.pipeline
     for field in ("volatility", "sweep_s", "hawkes_decay_per_s"):
         number = getattr(pipeline, field)
@@ -176,6 +178,14 @@ def _check_covariance(artifact: CalibrationArtifact, name: str) -> None:
     matrix = flat.reshape(count, count)
     values = np.linalg.eigvalsh((matrix + matrix.T) / 2.0)
     symmetric = np.allclose(matrix, matrix.T, rtol=1e-9, atol=0.0)
+    gain = np.array([feature.gain for feature in artifact.accepted])
+    least = artifact.filter.noise_scale * artifact.filter.stationary_variance * (1.0 - gain) / gain
+    if not (np.diag(matrix) >= (1.0 - 1e-9) * least).all():
+        raise InvalidConfigError(
+            field=f"{name}: error_covariance",
+            value=f"diagonal {np.diag(matrix)}",
+            expected=f"noise_scale·P∞(1 − K)/K or more: {least}",
+        )
     if not symmetric or values[0] < 0.5 * EIGENVALUE_FLOOR * values[-1] or values[-1] <= 0:
         raise InvalidConfigError(
             field=f"{name}: error_covariance",

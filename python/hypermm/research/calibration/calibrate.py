@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
 import hypermm
@@ -20,7 +21,7 @@ from hypermm.config.calibration import (
     ReturnOnlyFit,
 )
 from hypermm.exceptions import InvalidInputError
-from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns
+from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns, innovation_scale
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import Fold, walk_forward
 from hypermm.research.calibration.gates import CostTest, Selection, select
@@ -288,11 +289,14 @@ def fit_selection(
     progress: Progress = lambda _done, _total: None,
 ) -> FittedSample:
     """The filter that takes the features of a selection, and what it takes of each."""
-    fit, least_memory_s, held_out = fit_filter(sample, selection, return_only, progress)
+    fit, rule, held_out = fit_filter(sample, selection, return_only, progress)
     kappa, stationary = fit.mean_reversion_per_s, fit.stationary_variance
     rows = np.isfinite(sample.target_bps)
     moments = moments_of(sample, selection.accepted, rows)
-    mapping = map_features(selection.alphas, moments, kappa, stationary, least_memory_s)
+    mapping = map_features(selection.alphas, moments, kappa, stationary, rule)
+    scale = innovation_scale(sample, selection.accepted, mapping, kappa, stationary)
+    mapping = replace(mapping, covariance=scale * mapping.covariance)
+    fit = msgspec.structs.replace(fit, noise_scale=scale)
     accepted = tuple(
         AcceptedFeature(
             name=sample.names[place],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,15 +10,16 @@ import numpy as np
 import hypermm
 from hypermm.config.calibration import HORIZON_S, MAX_GAIN, MEAN_REVERSION_RANGE, FilterFit, ReturnOnlyFit
 from hypermm.research.calibration.noise import (
-    LEAST_MEMORY_CYCLES,
+    MEMORY_RULES,
     Mapping,
+    MemoryRule,
+    Moments,
     expected_time,
     explained_bps2,
     map_features,
     moments_of,
     observations,
 )
-from hypermm.research.calibration.regression import mean_error
 from hypermm.research.calibration.sample import LONG_HORIZON_S
 
 if TYPE_CHECKING:
@@ -30,7 +32,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Filtered", "FitResult", "displacement_variance", "filter_sample", "fit_filter", "fit_returns", "log_score"]
+__all__ = [
+    "Filtered",
+    "FitResult",
+    "displacement_variance",
+    "filter_sample",
+    "fit_filter",
+    "fit_returns",
+    "innovation_scale",
+    "log_score",
+]
 
 PRICE_STEP_S = 5.0
 _DEVIATION_RATIO = 0.05
@@ -41,6 +52,8 @@ _GRID_LOG_RATIO = (0.05, 0.5, 1.5)
 _REFINEMENTS = 30
 _STEP = np.array([0.4, 0.3])
 _EVALUATIONS = 180
+# Most that C is taken times, and how closely ln of the factor is found.
+_MOST_SCALE, _SCALE_PRECISION = 100.0, 0.02
 
 
 class Filtered(NamedTuple):
@@ -62,13 +75,13 @@ class FitResult(NamedTuple):
 
     Attributes:
         filter: κ_μ and P∞.
-        least_memory_s: The least noise memory that goes with them.
+        rule: How noise memories are read that go with them.
         held_out_bps: The filter's forecast of the 10 s return on the test rows, by what their train rows say; NaN
             elsewhere.
     """
 
     filter: FilterFit
-    least_memory_s: float
+    rule: MemoryRule
     held_out_bps: Floats
 
 
@@ -211,9 +224,11 @@ def fit_filter(
     kappa = return_only.mean_reversion_per_s
     own = np.log(return_only.stationary_variance / search.least_variance(kappa))
     starts.append((float(np.log(kappa)), float(np.clip(own, 0.0, search.most_log_ratio))))
-    least = [cycles * sample.step_s for cycles in (LEAST_MEMORY_CYCLES if selection.accepted else (0,))]
-    best = [max((search.score(point, memory_s), point) for point in starts) for memory_s in least]
-    memory_s, start = search.most_careful(least, [point for _, point in best])
+    rules = MEMORY_RULES if selection.accepted else MEMORY_RULES[:1]
+    best = [max((search.score(point, rule), point) for point in starts)[1] for rule in rules]
+    _, rule, start = max(
+        (search.score(point, rule, matched=True), rule, point) for rule, point in zip(rules, best, strict=True)
+    )
     corner = np.array(start)
     edges = np.array([high, search.most_log_ratio])
     step = np.where(corner + _STEP <= edges, _STEP, -_STEP)
@@ -221,20 +236,57 @@ def fit_filter(
     from scipy.optimize import minimize
 
     found = minimize(
-        lambda point: -search.score((float(point[0]), float(point[1])), memory_s),
+        lambda point: -search.score((float(point[0]), float(point[1])), rule),
         corner,
         method="Nelder-Mead",
         bounds=[(low, high), (0.0, search.most_log_ratio)],
         options={"maxfev": _REFINEMENTS, "xatol": 2e-2, "fatol": 1e-5, "initial_simplex": simplex},
     )
-    kappa, stationary = search.point_of((float(found.x[0]), float(found.x[1])))
+    found_at = (float(found.x[0]), float(found.x[1]))
+    kappa, stationary = search.point_of(found_at)
+    log_score, forecast, nis = search.held_out(found_at, rule)
     fit = FilterFit(
         mean_reversion_per_s=kappa,
         stationary_variance=stationary,
-        log_score=float(-found.fun),
+        noise_scale=1.0,
+        held_out_nis=nis,
+        log_score=log_score,
         return_only=return_only,
     )
-    return FitResult(fit, memory_s, search.held_out((float(found.x[0]), float(found.x[1])), memory_s))
+    return FitResult(fit, rule, forecast)
+
+
+def innovation_scale(
+    sample: Sample, places: tuple[int, ...], mapping: Mapping, mean_reversion_per_s: float, stationary_variance: float
+) -> float:
+    """The least factor on C, 1 or more, with which the fused features' innovations are no larger than they are said to be.
+
+    One memory a feature and one exponential of the drift are not how a book forgets: what they leave out shows in the
+    innovations, whose mean square over their variance (NIS) is then above 1 on the very rows that were fitted to.
+    """
+    from scipy.optimize import brentq
+
+    def excess(log_scale: float) -> float:
+        scaled = replace(mapping, covariance=mapping.covariance * np.exp(log_scale))
+        filtered = filter_sample(sample, places, scaled, mean_reversion_per_s, stationary_variance)
+        return filtered.innovations.get("features", {"nis": 1.0})["nis"] - 1.0
+
+    most = float(np.log(_MOST_SCALE))
+    if not places or excess(0.0) <= 0.0:
+        return 1.0
+    if excess(most) >= 0.0:
+        return _MOST_SCALE
+    return float(np.exp(brentq(excess, 0.0, most, xtol=_SCALE_PRECISION)))
+
+
+class _Part(NamedTuple):
+    """A fold: where its test rows are, both samples, and what the train rows say."""
+
+    rows: NDArray[np.bool_]
+    test: Sample
+    train: Sample
+    alpha: Floats
+    moments: Moments
 
 
 class _Search:
@@ -247,11 +299,12 @@ class _Search:
         return_only: ReturnOnlyFit,
         progress: Callable[[int, int], object],
     ) -> None:
-        self._places, self._lags, self._rows_in_all = selection.accepted, sample.lags, len(sample)
+        self._places, self._rows_in_all = selection.accepted, len(sample)
         self._parts = [
-            (
+            _Part(
                 fold.test,
                 sample.rows(fold.test),
+                sample.rows(fold.train),
                 selection.fold_alphas[index],
                 moments_of(sample, selection.accepted, fold.train),
             )
@@ -263,7 +316,7 @@ class _Search:
         self.most_log_ratio = _MOST_LOG_RATIO if selection.accepted else _MOST_LOG_RATIO_BARE
         self._progress = progress
         self._done = 0
-        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(LEAST_MEMORY_CYCLES) + _REFINEMENTS
+        self._total = (len(_GRID_KAPPA) * len(_GRID_LOG_RATIO) + 1) * len(MEMORY_RULES) + _REFINEMENTS
 
     def least_variance(self, kappa: float, explained: float | None = None) -> float:
         """The least P∞, (bps/s)²: no more of the drift is explained than there is."""
@@ -275,51 +328,41 @@ class _Search:
         kappa = _within(float(np.exp(point[0])))
         return kappa, self.least_variance(kappa) * float(np.exp(point[1]))
 
-    def score(self, point: tuple[float, float], least_memory_s: float) -> float:
-        """Mean log-score over the test rows of all folds."""
+    def score(self, point: tuple[float, float], rule: MemoryRule, *, matched: bool = False) -> float:
+        """Mean log-score over the test rows of all folds; matched, with C scaled to the innovations on the train rows."""
         self._done += 1
         self._progress(min(self._done, self._total), self._total)
-        return float(np.nanmean(self._rows(point, least_memory_s)))
+        runs = self._runs(point, rule, matched=matched)
+        rows = [log_score(part.test, *run) for part, run in zip(self._parts, runs, strict=True)]
+        return float(np.nanmean(np.concatenate(rows)))
 
-    def most_careful(
-        self, least_memory_s: list[float], points: list[tuple[float, float]]
-    ) -> tuple[float, tuple[float, float]]:
-        """Of the least memories whose score is within a standard error of the best, the longest, with its point.
-
-        A memory too short takes one book for many observations; the data seldom tell it apart within an hour.
-        """
-        rows = [self._rows(point, memory_s) for memory_s, point in zip(least_memory_s, points, strict=True)]
-        best = max(rows, key=lambda row: float(np.nanmean(row)))
-        known = np.isfinite(best)
-        near = []
-        for scores, memory_s, point in zip(rows, least_memory_s, points, strict=True):
-            loss = (best - scores)[known]
-            if loss.mean() <= mean_error(loss, self._lags):
-                near.append((memory_s, point))
-        return max(near)
-
-    def held_out(self, point: tuple[float, float], least_memory_s: float) -> Floats:
-        """Forecast of the 10 s return on the test rows, bps; NaN elsewhere."""
+    def held_out(self, point: tuple[float, float], rule: MemoryRule) -> tuple[float, Floats, float | None]:
+        """On the test rows: log-score, forecast of the 10 s return, bps (NaN elsewhere), NIS of the fused features."""
         forecast = np.full(self._rows_in_all, np.nan)
-        for (rows, _, _, _), (filtered, kappa, _) in zip(self._parts, self._runs(point, least_memory_s), strict=True):
-            forecast[rows] = filtered.mean * expected_time(kappa)
-        return forecast
+        scores, squares, count = [], 0.0, 0.0
+        for part, run in zip(self._parts, self._runs(point, rule, matched=True), strict=True):
+            filtered, kappa, _ = run
+            forecast[part.rows] = filtered.mean * expected_time(kappa)
+            scores.append(log_score(part.test, *run))
+            facts = filtered.innovations.get("features", {"nis": 0.0, "count": 0.0})
+            squares, count = squares + facts["nis"] * facts["count"], count + facts["count"]
+        return float(np.nanmean(np.concatenate(scores))), forecast, squares / count if count else None
 
-    def _rows(self, point: tuple[float, float], least_memory_s: float) -> Floats:
-        """Score of each test row."""
-        runs = self._runs(point, least_memory_s)
-        return np.concatenate([log_score(part, *run) for (_, part, _, _), run in zip(self._parts, runs, strict=True)])
-
-    def _runs(self, point: tuple[float, float], least_memory_s: float) -> list[tuple[Filtered, float, float]]:
+    def _runs(
+        self, point: tuple[float, float], rule: MemoryRule, *, matched: bool
+    ) -> list[tuple[Filtered, float, float]]:
         """The filter over each test part with its κ_μ and P∞."""
         kappa, stationary = self.point_of(point)
         runs = []
-        for _, part, alpha, moments in self._parts:
+        for part in self._parts:
             mapping, drift_variance = None, stationary
             if self._places:
-                drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(alpha, moments)))
-                mapping = map_features(alpha, moments, kappa, drift_variance, least_memory_s)
-            filtered = filter_sample(part, self._places, mapping, kappa, drift_variance)
+                drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(part.alpha, part.moments)))
+                mapping = map_features(part.alpha, part.moments, kappa, drift_variance, rule)
+                if matched:
+                    scale = innovation_scale(part.train, self._places, mapping, kappa, drift_variance)
+                    mapping = replace(mapping, covariance=scale * mapping.covariance)
+            filtered = filter_sample(part.test, self._places, mapping, kappa, drift_variance)
             runs.append((filtered, kappa, drift_variance))
         return runs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "LEAST_MEMORY_CYCLES",
     "MEMORY_LAG_S",
+    "MEMORY_RULES",
     "Mapping",
+    "MemoryRule",
     "Moments",
     "expected_time",
     "explained_bps2",
@@ -29,10 +30,8 @@ __all__ = [
     "observations",
 ]
 
-# Δ of the noise's autocorrelation.
+# The long Δ of the noise's autocorrelation.
 MEMORY_LAG_S = 5.0
-# Least τ_e, in cycles: two cycles often read one book, which the lag of 5 s cannot show; the held-out score chooses.
-LEAST_MEMORY_CYCLES = (0, 1, 2)
 _SHRINKAGE = 0.1
 _RIDGE = 0.01
 # A slope that goes to zero would divide by it.
@@ -42,6 +41,23 @@ _MOST_CORRELATION = 0.98
 _LEAST_MEMORY_S = 0.05
 # How often a tier is read, in cycles (section 7: every one, every 2 to 3, every 5 to 10).
 CADENCE = {"hot": 1, "warm": 2, "cold": 5}
+
+
+class MemoryRule(NamedTuple):
+    """How the noise's memory τ_e is read off its autocorrelation.
+
+    Attributes:
+        at_spacing: Δ is the time between two readings of the feature, not 5 s.
+        least_cycles: τ_e is at least so many cycles.
+    """
+
+    at_spacing: bool = False
+    least_cycles: int = 0
+
+
+# Noise with a fresh and a slow part has no one τ_e: at 5 s the slow part is seen, between readings the fresh one; and two
+# cycles often read one book, which 5 s cannot show. The held-out score chooses.
+MEMORY_RULES = (MemoryRule(), MemoryRule(least_cycles=1), MemoryRule(at_spacing=True))
 
 
 def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
@@ -57,12 +73,18 @@ class Moments:
         product: E[f_i·f_j], shape (n, n); 0 where two are never known together.
         lagged: E[f_i(t)·f_i(t + Δ)], shape (n,).
         lag_s: Δ.
+        adjacent: The same from one reading to the next, shape (n,).
+        spacing_s: Time between two readings, shape (n,).
+        cycle_s: Time between cycles.
         mean_evidence: n̄, shape (n,).
     """
 
     product: Floats
     lagged: Floats
     lag_s: float
+    adjacent: Floats
+    spacing_s: Floats
+    cycle_s: float
     mean_evidence: Floats
 
 
@@ -95,18 +117,28 @@ def moments_of(sample: Sample, places: tuple[int, ...], rows: NDArray[np.bool_])
     mass = root.T @ root
     product = np.divide(value.T @ value, mass, out=np.zeros_like(mass), where=mass > 0.0)
     ahead = max(1, round(MEMORY_LAG_S / sample.step_s))
-    both = known[:-ahead] & known[ahead:] & (sample.segment[:-ahead] == sample.segment[ahead:])[:, None]
-    plain = np.where(known, sample.values[:, places], 0.0)
-    # The lagged moment is set against the plain second moment of the same rows, then scaled as the others are.
-    pairs = np.where(both, plain[:-ahead] * plain[ahead:], 0.0).sum(axis=0)
-    squares = np.where(both, 0.5 * (plain[:-ahead] ** 2 + plain[ahead:] ** 2), 0.0).sum(axis=0)
-    correlation = np.divide(pairs, squares, out=np.zeros_like(pairs), where=squares > 0.0)
+    plain = np.where(known, sample.values[:, places], np.nan)
+    spacing = [CADENCE[sample.tiers[place]] for place in places]
+    columns = range(len(places))
+    lagged = np.array([_autocorrelation(plain[:, column], sample.segment, ahead) for column in columns])
+    adjacent = np.array([_autocorrelation(plain[:, column], sample.segment, spacing[column]) for column in columns])
     return Moments(
         product=product,
-        lagged=correlation * np.diag(product),
+        lagged=lagged * np.diag(product),
         lag_s=ahead * sample.step_s,
+        adjacent=adjacent * np.diag(product),
+        spacing_s=sample.step_s * np.array(spacing, float),
+        cycle_s=sample.step_s,
         mean_evidence=evidence[list(places)],
     )
+
+
+def _autocorrelation(values: Floats, segment: NDArray[np.int64], ahead: int) -> float:
+    """Σ f(t)f(t + Δ) over the second moment of the same rows, about zero; 0 where there are none."""
+    first, second = values[:-ahead], values[ahead:]
+    both = np.isfinite(first) & np.isfinite(second) & (segment[:-ahead] == segment[ahead:])
+    square = 0.5 * float(np.sum(first[both] ** 2 + second[both] ** 2))
+    return float(np.sum(first[both] * second[both])) / square if square > 0.0 else 0.0
 
 
 def explained_bps2(alpha: Floats, moments: Moments) -> float:
@@ -129,12 +161,12 @@ def map_features(
     moments: Moments,
     mean_reversion_per_s: float,
     stationary_variance: float,
-    least_memory_s: float = 0.0,
+    rule: MemoryRule = MEMORY_RULES[0],
 ) -> Mapping:
     """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
 
     K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
-    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e = −Δ/ln ρ_e within [0, 600] s.
+    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e = −Δ/ln ρ_e within [0, 600] s, Δ by the rule.
     """
     rate = alpha / expected_time(mean_reversion_per_s)
     square = np.diag(moments.product)
@@ -143,8 +175,10 @@ def map_features(
     covariance = np.outer(slope, slope) * moments.product - stationary_variance
     noise = stationary_variance * (1.0 - gain) / gain
     np.fill_diagonal(covariance, noise)
-    shared = slope**2 * moments.lagged - stationary_variance * np.exp(-mean_reversion_per_s * moments.lag_s)
-    memory = np.maximum(_memory(shared / noise, moments.lag_s), least_memory_s)
+    lag_s = moments.spacing_s if rule.at_spacing else np.full(len(alpha), moments.lag_s)
+    lagged = moments.adjacent if rule.at_spacing else moments.lagged
+    shared = slope**2 * lagged - stationary_variance * np.exp(-mean_reversion_per_s * lag_s)
+    memory = np.maximum(_memory(shared / noise, lag_s), rule.least_cycles * moments.cycle_s)
     return Mapping(
         slope=slope,
         gain=gain,
@@ -154,10 +188,10 @@ def map_features(
     )
 
 
-def _memory(correlation: Floats, lag_s: float) -> Floats:
+def _memory(correlation: Floats, lag_s: Floats) -> Floats:
     memory = np.zeros(len(correlation))
     some = (correlation > 0.0) & (correlation < 1.0)
-    memory[some] = -lag_s / np.log(correlation[some])
+    memory[some] = -lag_s[some] / np.log(correlation[some])
     memory[correlation >= 1.0] = MAX_MEMORY_S
     longest: Floats = np.minimum(memory, MAX_MEMORY_S)
     return longest
