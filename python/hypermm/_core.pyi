@@ -287,6 +287,8 @@ class Calibration:
             made by hand, is not held against anything.
         size_decimals: As `coin`; both or neither.
         cycle_s: How often features are read, s, 0.01 to 60.
+        fresh_noise_share: Share of each feature's noise that is new at every reading, 0 to 0.99, shape (n,); the rest
+            stands for its memory. None: none is.
         own_fill: (slope, gain) of an own fill, s = −sgn·depth/σ clipped to ±4; gain 0 silences fills; None leaves the
             config's `fill_gain`.
         volatility_ratio_exponent: ν of σ_eff; None leaves the config's.
@@ -314,6 +316,7 @@ class Calibration:
         coin: str | None = None,
         size_decimals: int | None = None,
         cycle_s: _Number = 0.5,
+        fresh_noise_share: _Column | None = None,
         own_fill: tuple[_Number, _Number] | None = None,
         volatility_ratio_exponent: _Number | None = None,
         informed_volatility: _Number | None = None,
@@ -352,6 +355,10 @@ class Calibration:
     @property
     def cycle_s(self) -> float:
         """How often features are read, s."""
+
+    @property
+    def fresh_noise_share(self) -> npt.NDArray[np.float64] | None:
+        """Share of each feature's noise that is new at every reading, shape (n,); None where none is."""
 
     @property
     def own_fill(self) -> tuple[float, float] | None:
@@ -1177,6 +1184,7 @@ class DriftFilter:
         noise_memory_s: _Column,
         *,
         noise_factors: npt.ArrayLike | None = None,
+        fresh_noise_share: _Column | None = None,
     ) -> tuple[_Floats, _Floats]:
         """Filters columns in one pass, all or none; other threads run meanwhile.
 
@@ -1188,6 +1196,8 @@ class DriftFilter:
             covariance: Shape (n, n).
             noise_memory_s: Shape (n,).
             noise_factors: Shape (rows, n), g above 0: entry (i, j) of the covariance is taken times √(g_i·g_j).
+            fresh_noise_share: Shape (n,), what share of each noise is new at every reading, 0 to 0.99; the rest stands
+                for its memory.
 
         Returns:
             Posterior mean, bps/s, and variance, (bps/s)², after each row.

@@ -17,7 +17,14 @@ from hypermm.research.calibration.drift import displacement_variance, filter_sam
 from hypermm.research.calibration.folds import walk_forward
 from hypermm.research.calibration.gates import CostTest, select
 from hypermm.research.calibration.hawkes import fit_hawkes
-from hypermm.research.calibration.noise import MEMORY_RULES, MemoryRule, Moments, expected_time, map_features, moments_of
+from hypermm.research.calibration.noise import (
+    MEMORY_RULES,
+    MemoryRule,
+    Moments,
+    expected_time,
+    map_features,
+    moments_of,
+)
 from hypermm.research.calibration.regression import coefficient_error, mean_error, mean_evidence, noise_factors
 from hypermm.research.calibration.replay import fused_features
 from hypermm.research.calibration.sample import concatenated, forward_return, from_columns
@@ -158,8 +165,16 @@ def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, rati
     nothing = np.full(rows, np.nan)
     factors = rng.uniform(0.25, 4.0, (rows, count))
     mean, variance = drift.filter_columns(
-        times, nothing, nothing, values, mapping.covariance, mapping.memory_s, noise_factors=factors
+        times,
+        nothing,
+        nothing,
+        values,
+        mapping.covariance,
+        mapping.memory_s,
+        noise_factors=factors,
+        fresh_noise_share=mapping.fresh_share,
     )
+    assert ((mapping.fresh_share >= 0) & (mapping.fresh_share <= 0.99)).all()
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
 
@@ -187,15 +202,30 @@ def test_noise_of_two_memories_does_not_make_the_filter_too_sure():
 
 
 @pytest.mark.parametrize(("tier", "every"), [("hot", 1), ("warm", 2), ("cold", 5)])
-def test_the_memory_between_readings_is_the_noises_own(tier, every):
-    # Kills: the spacing of another tier, P∞ or its decay left out of the lagged moment.
-    market = planted_market(7, hours=4.0, sights=((0.4, 3.0, 1.0),))
-    sample = replace(sample_of(market), tiers=(tier,))
+def test_fresh_and_slow_noise_are_told_apart_at_the_spacing_of_readings(tier, every):
+    # Kills: the spacing of another tier, P∞ or its decay left out of a lagged moment, u for 1 − u.
+    _, sample = two_scaled(7, hours=6.0, gain=0.3, fresh_share=0.6)
+    sample = replace(sample, tiers=(tier,))
     moments = moments_of(sample, (0,), np.isfinite(sample.target_bps))
     assert moments.spacing_s == pytest.approx([0.5 * every])
-    alpha = np.array([0.4 * expected_time(0.05)])
-    mapping = map_features(alpha, moments, 0.05, 0.03, MemoryRule(at_spacing=True))
-    assert mapping.memory_s[0] == pytest.approx(3.0, rel=0.15)
+    alpha = np.array([0.3 * expected_time(0.05)])
+    mapping = map_features(alpha, moments, 0.05, 0.03, MemoryRule(two_scaled=True))
+    assert mapping.memory_s[0] == pytest.approx(20.0, rel=0.25)
+    assert mapping.fresh_share[0] == pytest.approx(0.6, abs=0.05)
+
+
+@pytest.mark.parametrize("fresh_share", [0.3, 0.7])
+def test_fresh_beside_slow_noise_leaves_the_filter_as_sure_as_it_may_be(fresh_share):
+    # Kills: fresh noise taken for slow (NIS above 4), slow noise for fresh (mse/P above 1.3), a signal's share in ê left out.
+    market, sample = two_scaled(6, gain=0.3, fresh_share=fresh_share)
+    moments = moments_of(sample, (0,), np.isfinite(sample.target_bps))
+    mapping = map_features(np.array([0.3 * expected_time(0.05)]), moments, 0.05, 0.03, MemoryRule(two_scaled=True))
+    filtered = filter_sample(sample, (0,), mapping, 0.05, 0.03)
+    nis = filtered.innovations["features"]["nis"]
+    ratio = float(((filtered.mean - market.drift) ** 2)[600:].mean() / filtered.variance[600:].mean())
+    print(f"fresh {fresh_share}: NIS {nis:.3f}, mse/P {ratio:.3f}")
+    assert 0.95 <= nis <= 1.05
+    assert 0.85 <= ratio <= 1.15
 
 
 def test_c_is_scaled_until_innovations_are_as_large_as_said_and_never_below_one():

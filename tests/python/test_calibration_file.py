@@ -39,6 +39,7 @@ def artifact(**changes):
             slope=alpha / (TIME * 0.5),
             gain=0.5,
             noise_memory_s=3.0,
+            fresh_noise_share=0.25,
             reliability="depth",
             mean_evidence=12.0,
         )
@@ -161,6 +162,8 @@ def changed_filter(**changes):
         (changed_first(gain=0.95), "gain"),
         (changed_first(gain=0.0), "gain"),
         (changed_first(noise_memory_s=601.0), "noise_memory_s"),
+        (changed_first(fresh_noise_share=1.0), "fresh_noise_share"),
+        (changed_first(fresh_noise_share=-0.1), "fresh_noise_share"),
         (changed_first(alpha=float("nan")), "alpha"),
         (changed_first(mean_evidence=0.0), "mean_evidence"),
         (changed_first(name="microprice_offset"), "accepted"),

@@ -17,11 +17,11 @@ from hypermm.recording.convert import read_standx
 from hypermm.research.calibration.calibrate import Source, calibrate, calibrate_sample, samples_of
 from hypermm.research.calibration.drift import filter_sample
 from hypermm.research.calibration.gates import CostTest, select
-from hypermm.research.calibration.noise import map_features, moments_of
+from hypermm.research.calibration.noise import MemoryRule, map_features, moments_of
 from hypermm.research.calibration.sample import from_columns
 from hypermm.research.calibration.score import unseen_rows, validation
 from hypermm.research.studies import funding_study, rate_spikes
-from oracles.planted import planted_market
+from oracles.planted import ou, planted_market
 
 DATA = next((p for p in (Path("../shared/data"), Path("../../shared/data")) if p.is_dir()), Path("../shared/data"))
 HYPERLIQUID, STANDX, FUNDING = DATA / "hyperliquid-2025-09-04", DATA / "standx-btc-2026-01", DATA / "funding"
@@ -87,6 +87,39 @@ def test_correlated_and_slow_twins_do_not_double_the_confidence(what, sights, tw
         nis.append(filtered.innovations["features"]["nis"])
         count += int(filtered.innovations["features"]["count"])
     print(f"{what}: NIS {np.mean(nis):.3f}, mse/P {np.mean(ratios):.3f}, {count:,} whitened observations")
+    assert count >= 800
+    assert 0.9 <= np.mean(nis) <= 1.1
+    assert 0.85 <= np.mean(ratios) <= 1.15
+
+
+@pytest.mark.parametrize("fresh_share", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("twin", [False, True])
+def test_noise_with_a_fresh_and_a_slow_part_does_not_double_the_confidence(fresh_share, twin):
+    """As above, of noise a share of which is new at each reading while the rest stands for 20 s."""
+    kappa, stationary, gain = 0.05, 0.03, 0.3
+    noise = stationary * (1 - gain) / gain
+    nis, ratios, count = [], [], 0
+    for seed in range(8):
+        market = planted_market(900 + seed, hours=4.0, kappa=kappa, stationary=stationary, sights=())
+        rng, rows = np.random.default_rng(seed), len(market.drift)
+
+        def error(size, rng=rng, rows=rows):
+            fresh = ou(rng, rows, 0.5, 0.0, fresh_share * noise)
+            return np.sqrt(size) * (fresh + ou(rng, rows, 0.5, 20.0, (1 - fresh_share) * noise))
+
+        shared = error(0.8)
+        values = {f"sight_{place}": market.drift + shared + error(0.2) for place in range(1 + twin)}
+        sample = sample_of(market._replace(values=values))
+        places = tuple(range(len(values)))
+        alpha = np.full(len(places), gain * (1 - np.exp(-kappa * 10)) / kappa)
+        moments = moments_of(sample, places, np.isfinite(sample.target_bps))
+        mapping = map_features(alpha, moments, kappa, stationary, MemoryRule(two_scaled=True))
+        filtered = filter_sample(sample, places, mapping, kappa, stationary)
+        error_square = ((filtered.mean - market.drift) ** 2)[600:].mean()
+        ratios.append(float(error_square / filtered.variance[600:].mean()))
+        nis.append(filtered.innovations["features"]["nis"])
+        count += int(filtered.innovations["features"]["count"])
+    print(f"fresh {fresh_share}, twin {twin}: NIS {np.mean(nis):.3f}, mse/P {np.mean(ratios):.3f}, {count:,} readings")
     assert count >= 800
     assert 0.9 <= np.mean(nis) <= 1.1
     assert 0.85 <= np.mean(ratios) <= 1.15

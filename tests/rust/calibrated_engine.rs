@@ -261,6 +261,38 @@ fn a_new_calibration_goes_on_with_what_the_features_have_seen() {
     assert!(engine.features(now).is_none());
 }
 
+// Kills: shares of fresh noise that the engine does not hand on, or that first sight already knows of.
+#[test]
+fn fresh_noise_lets_a_second_reading_say_more() {
+    let at = |share: f64| {
+        let mut calibration = calibrated(&[feature(FeatureId::BookImbalance10, 0.05, 0.2)]);
+        calibration.features[0].noise_memory_s = 60.0;
+        calibration.fresh_noise_share = vec![share];
+        let mut engine = engine(with(calibration));
+        let seen: Vec<f64> = (0..2)
+            .map(|cycle| {
+                book(&mut engine, START_NS + cycle * 600 * MS, 9.0, 1.0);
+                engine.model().drift().variance()
+            })
+            .collect();
+        (seen[0], seen[1])
+    };
+    let (first, second) = at(0.0);
+    let (first_fresh, second_fresh) = at(0.5);
+    assert_eq!(first, first_fresh);
+    // By hand, u = ½: the first reading's k is ½, so q = ½ρ and s = ¼ρ² + ½(1 − ρ²) + ½ = 1 − ¼ρ².
+    let (rho, phi) = (f64::exp(-0.6 / 60.0), f64::exp(-0.03 * 0.6));
+    let prior = phi * phi * first + STATIONARY * (1.0 - phi * phi);
+    let noise = STATIONARY * 0.8 / 0.2;
+    let by_hand = |q: f64, share: f64| {
+        let observed = (noise * share + q * q * STATIONARY * (1.0 - phi * phi)) / (1.0 - q * phi).powi(2);
+        prior * observed / (prior + observed)
+    };
+    assert!((second - by_hand(rho, 1.0 - rho * rho)).abs() < 1e-15, "{second}");
+    assert!((second_fresh - by_hand(0.5 * rho, 1.0 - 0.25 * rho * rho)).abs() < 1e-15, "{second_fresh}");
+    assert!(second_fresh < second);
+}
+
 // Kills: each check of a calibration.
 #[test]
 fn a_calibration_that_does_not_hold_is_refused_by_its_field() {
@@ -288,6 +320,9 @@ fn a_calibration_that_does_not_hold_is_refused_by_its_field() {
     assert_eq!(refused(|it| it.covariance[1] = 0.01), "calibration.covariance");
     assert_eq!(refused(|it| it.covariance[5] = -1.0), "calibration.covariance");
     assert_eq!(refused(|it| it.covariance.truncate(3)), "calibration.covariance");
+    assert_eq!(refused(|it| it.fresh_noise_share = vec![0.5]), "calibration.fresh_noise_share");
+    assert_eq!(refused(|it| it.fresh_noise_share = vec![1.0; it.features.len()]), "calibration.fresh_noise_share");
+    assert_eq!(refused(|it| it.fresh_noise_share = vec![f64::NAN; it.features.len()]), "calibration.fresh_noise_share");
     assert_eq!(refused(|it| it.own_fill = Some(CalibratedFill { slope: 0.0, gain: 1.0 })), "calibration.own_fill.gain");
     assert_eq!(refused(|it| it.tail_factor = Some(-0.1)), "calibration.tail_factor");
     assert_eq!(refused(|it| it.pipeline.sweep_s = 0.0), "sweep_s");

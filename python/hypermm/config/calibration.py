@@ -6,7 +6,7 @@ The file is one JSON object. How an engine uses it, per quote cycle:
   has no value is missing; one that is not accepted is silent.
 - Its noise is weighted by g_i = clip(mean_evidence_i/evidence_i, ¼, 4), 1 where `reliability` is "none": entry (i, j)
   of `error_covariance` is taken times √(g_i·g_j).
-- The vector is whitened with `noise_memory_s` and fused with that covariance, P∞ and κ_μ of `filter`: one observation.
+- The vector is whitened with `noise_memory_s` and `fresh_noise_share` and fused with that covariance, P∞ and κ_μ of `filter`: one observation.
 - `own_fill`, where accepted, is an observation of its own at each fill, once per aggressor: s = −sgn·depth/σ clipped to
   ±4, z = slope·s, R = P∞(1 − gain)/gain. Rejected, fills say nothing; not measured, the engine keeps its default.
 
@@ -24,6 +24,7 @@ __all__ = [
     "AGE_LIMIT_NS",
     "EIGENVALUE_FLOOR",
     "HORIZON_S",
+    "MAX_FRESH_SHARE",
     "MAX_GAIN",
     "MAX_MEMORY_S",
     "MEAN_REVERSION_RANGE",
@@ -47,6 +48,7 @@ _DAY_NS = 86_400_000_000_000
 AGE_LIMIT_NS = 7 * _DAY_NS
 MAX_GAIN = 0.9
 MAX_MEMORY_S = 600.0
+MAX_FRESH_SHARE = 0.99
 MEAN_REVERSION_RANGE = (0.005, 0.2)
 EIGENVALUE_FLOOR = 1e-3
 
@@ -106,6 +108,7 @@ class AcceptedFeature(_Part, frozen=True, kw_only=True):
         slope: a/K with a = α/T(10 s), bps/s per unit: z = slope·f.
         gain: K = min(Var(a·f)/P∞, 0.9).
         noise_memory_s: τ_e, s, 0 to 600.
+        fresh_noise_share: u, the share of its noise that is new at every reading, 0 to 0.99; the rest stands for τ_e.
         reliability: How evidence weighs its noise; all but "none" are g = clip(mean_evidence/evidence, ¼, 4).
         mean_evidence: n̄, mean depth; 1 for "agreement", "funding" and "none".
     """
@@ -116,6 +119,7 @@ class AcceptedFeature(_Part, frozen=True, kw_only=True):
     slope: float
     gain: float
     noise_memory_s: float
+    fresh_noise_share: float
     reliability: Reliability
     mean_evidence: float
 

@@ -14,6 +14,7 @@ from hypermm.config.calibration import (
     AGE_LIMIT_NS,
     EIGENVALUE_FLOOR,
     HORIZON_S,
+    MAX_FRESH_SHARE,
     MAX_GAIN,
     MAX_MEMORY_S,
     MEAN_REVERSION_RANGE,
@@ -156,6 +157,8 @@ def _check(artifact: CalibrationArtifact, name: str) -> None:
         need(met=0 < feature.gain <= MAX_GAIN, field=f"{at}.gain", value=feature.gain, expected="above 0, at most 0.9")
         memory = feature.noise_memory_s
         need(met=0 <= memory <= MAX_MEMORY_S, field=f"{at}.noise_memory_s", value=memory, expected="0 to 600")
+        fresh = feature.fresh_noise_share
+        need(met=0 <= fresh <= MAX_FRESH_SHARE, field=f"{at}.fresh_noise_share", value=fresh, expected="0 to 0.99")
         slope = feature.alpha / (factor * feature.gain)
         close = math.isclose(slope, feature.slope, rel_tol=1e-9)
         need(met=close, field=f"{at}.slope", value=feature.slope, expected=f"alpha/(T·gain) = {slope:g}")

@@ -94,6 +94,7 @@ def _numbers(artifact: CalibrationArtifact) -> Calibration:
         coin=artifact.coin,
         size_decimals=artifact.size_decimals,
         cycle_s=artifact.cycle_s,
+        fresh_noise_share=[accepted.fresh_noise_share for accepted in artifact.accepted],
         own_fill=fills[fill.state],
         volatility_ratio_exponent=artifact.volatility.ratio_exponent,
         informed_volatility=artifact.volatility.informed_volatility,

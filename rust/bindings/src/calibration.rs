@@ -12,7 +12,7 @@ use crate::decision::frozen_array;
 use crate::error::{Kind, guard, invalid_input, refused};
 use crate::estimators::drift::square;
 use crate::features::set;
-use crate::input::{count, number, optional_number, text};
+use crate::input::{count, floats, number, optional_number, text};
 use crate::state::{open, seal};
 
 const KIND: u8 = 9;
@@ -108,10 +108,10 @@ pub(crate) struct PyCalibration {
 impl PyCalibration {
     #[new]
     #[pyo3(signature = (mean_reversion_per_s, stationary_variance, features=None, covariance=None, *, coin=None,
-                        size_decimals=None, cycle_s=None,
+                        size_decimals=None, cycle_s=None, fresh_noise_share=None,
                         own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None,
                         basis_market=None, lead_market=None, **pipeline),
-           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, coin=None, size_decimals=None, cycle_s=0.5, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
+           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, coin=None, size_decimals=None, cycle_s=0.5, fresh_noise_share=None, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
     #[expect(clippy::too_many_arguments, reason = "a calibration has this many numbers")]
     fn new(
         mean_reversion_per_s: &Bound<'_, PyAny>,
@@ -121,6 +121,7 @@ impl PyCalibration {
         coin: Option<&Bound<'_, PyAny>>,
         size_decimals: Option<&Bound<'_, PyAny>>,
         cycle_s: Option<&Bound<'_, PyAny>>,
+        fresh_noise_share: Option<&Bound<'_, PyAny>>,
         own_fill: Option<&Bound<'_, PyAny>>,
         volatility_ratio_exponent: Option<&Bound<'_, PyAny>>,
         informed_volatility: Option<&Bound<'_, PyAny>>,
@@ -147,6 +148,10 @@ impl PyCalibration {
             features: features.map_or(Ok(Vec::new()), features_of)?,
             covariance: match covariance.filter(|given| !given.is_none()) {
                 Some(matrix) => square("covariance", matrix)?,
+                None => Vec::new(),
+            },
+            fresh_noise_share: match fresh_noise_share.filter(|given| !given.is_none()) {
+                Some(shares) => floats("fresh_noise_share", shares)?.to_vec(),
                 None => Vec::new(),
             },
             pipeline: made_with,
@@ -195,6 +200,13 @@ impl PyCalibration {
     fn covariance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let n = self.inner.features.len();
         frozen_array(py, &self.inner.covariance).bind(py).call_method1("reshape", ((n, n),))
+    }
+
+    /// Share of each feature's noise that is new at every reading, shape (n,); None where none is.
+    #[getter]
+    fn fresh_noise_share(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let shares = &self.inner.fresh_noise_share;
+        (!shares.is_empty()).then(|| frozen_array(py, shares))
     }
 
     /// How often features are read, s.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Kind, guard, refused};
 
 /// Changes whenever the state of any estimator changes its form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const HEADER: usize = 8;
 
 /// A state as bytes that [`open`] takes.

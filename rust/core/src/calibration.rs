@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_config};
+use crate::estimators::fusion::MAX_FRESH_SHARE;
 use crate::feature_table::{FeatureConfig, FeatureId};
 use crate::instrument::Instrument;
 use crate::online::cholesky;
@@ -62,6 +63,8 @@ pub struct Calibration {
     pub features: Vec<CalibratedFeature>,
     /// C: error covariance of their observations without the drift they share, (bps/s)², row by row, n×n, positive definite.
     pub covariance: Vec<f64>,
+    /// u of each feature: the share of its noise that is new at every sight, 0 to 0.99, the rest standing for its memory. Empty: none is.
+    pub fresh_noise_share: Vec<f64>,
     /// What the features were made with; the engine puts in its instrument's funding interval.
     pub pipeline: FeatureConfig,
     /// Own fills, where they were measured; else `fill_gain` of the config holds.
@@ -85,6 +88,7 @@ impl Calibration {
             cycle_s: 0.5,
             features: Vec::new(),
             covariance: Vec::new(),
+            fresh_noise_share: Vec::new(),
             pipeline: FeatureConfig::default(),
             own_fill: None,
             volatility_ratio_exponent: None,
@@ -109,6 +113,7 @@ impl Calibration {
         in_range("calibration.cycle_s", self.cycle_s, 0.01, 60.0)?;
         self.check_features()?;
         self.check_covariance()?;
+        self.check_fresh_noise()?;
         self.pipeline.validate()?;
         if let Some(fill) = self.own_fill {
             in_range("calibration.own_fill.slope", fill.slope, -1e6, 1e6)?;
@@ -169,6 +174,15 @@ impl Calibration {
             }
         }
         Ok(())
+    }
+
+    fn check_fresh_noise(&self) -> Result<()> {
+        const FIELD: &str = "calibration.fresh_noise_share";
+        let (found, n) = (self.fresh_noise_share.len(), self.features.len());
+        if found != 0 && found != n {
+            return Err(invalid_config(FIELD, format!("{found} numbers"), format!("{n} numbers, or none"), ""));
+        }
+        self.fresh_noise_share.iter().try_for_each(|share| in_range(FIELD, *share, 0.0, MAX_FRESH_SHARE))
     }
 
     fn check_covariance(&self) -> Result<()> {

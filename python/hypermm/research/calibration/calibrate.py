@@ -305,6 +305,7 @@ def fit_selection(
             slope=float(mapping.slope[index]),
             gain=float(mapping.gain[index]),
             noise_memory_s=float(mapping.memory_s[index]),
+            fresh_noise_share=float(mapping.fresh_share[index]),
             reliability=sample.rules[place],
             mean_evidence=float(mapping.mean_evidence[index]),
         )

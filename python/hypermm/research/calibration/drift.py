@@ -20,6 +20,7 @@ from hypermm.research.calibration.noise import (
     moments_of,
     observations,
 )
+from hypermm.research.calibration.regression import mean_error
 from hypermm.research.calibration.sample import LONG_HORIZON_S
 
 if TYPE_CHECKING:
@@ -113,10 +114,10 @@ def filter_sample(
         drift = np.full(len(sample), np.nan)
     if mapping is None or not places:
         values, factors = np.zeros((len(sample), 0)), np.zeros((len(sample), 0))
-        covariance, memory = np.zeros((0, 0)), np.zeros(0)
+        covariance, memory, fresh = np.zeros((0, 0)), np.zeros(0), np.zeros(0)
     else:
         values, factors = observations(sample, places, mapping)
-        covariance, memory = mapping.covariance, mapping.memory_s
+        covariance, memory, fresh = mapping.covariance, mapping.memory_s, mapping.fresh_share
     mean, variance = np.empty(len(sample)), np.empty(len(sample))
     sources: dict[str, list[dict[str, float]]] = {}
     for segment in np.unique(sample.segment):
@@ -130,6 +131,7 @@ def filter_sample(
             covariance,
             memory,
             noise_factors=factors[rows],
+            fresh_noise_share=fresh,
         )
         for name, facts in one.innovations.items():
             sources.setdefault(name, []).append(facts)
@@ -226,9 +228,7 @@ def fit_filter(
     starts.append((float(np.log(kappa)), float(np.clip(own, 0.0, search.most_log_ratio))))
     rules = MEMORY_RULES if selection.accepted else MEMORY_RULES[:1]
     best = [max((search.score(point, rule), point) for point in starts)[1] for rule in rules]
-    _, rule, start = max(
-        (search.score(point, rule, matched=True), rule, point) for rule, point in zip(rules, best, strict=True)
-    )
+    rule, start = search.least_mended(list(zip(rules, best, strict=True)))
     corner = np.array(start)
     edges = np.array([high, search.most_log_ratio])
     step = np.where(corner + _STEP <= edges, _STEP, -_STEP)
@@ -289,6 +289,15 @@ class _Part(NamedTuple):
     moments: Moments
 
 
+class _Run(NamedTuple):
+    """The filter over one test part, with what it was run at."""
+
+    filtered: Filtered
+    mean_reversion_per_s: float
+    stationary_variance: float
+    scale: float
+
+
 class _Search:
     """The held-out score as a function of ln κ_μ and ln of P∞ over its least value."""
 
@@ -299,7 +308,7 @@ class _Search:
         return_only: ReturnOnlyFit,
         progress: Callable[[int, int], object],
     ) -> None:
-        self._places, self._rows_in_all = selection.accepted, len(sample)
+        self._places, self._lags, self._rows_in_all = selection.accepted, sample.lags, len(sample)
         self._parts = [
             _Part(
                 fold.test,
@@ -328,34 +337,58 @@ class _Search:
         kappa = _within(float(np.exp(point[0])))
         return kappa, self.least_variance(kappa) * float(np.exp(point[1]))
 
-    def score(self, point: tuple[float, float], rule: MemoryRule, *, matched: bool = False) -> float:
-        """Mean log-score over the test rows of all folds; matched, with C scaled to the innovations on the train rows."""
+    def score(self, point: tuple[float, float], rule: MemoryRule) -> float:
+        """Mean log-score over the test rows of all folds."""
         self._done += 1
         self._progress(min(self._done, self._total), self._total)
-        runs = self._runs(point, rule, matched=matched)
-        rows = [log_score(part.test, *run) for part, run in zip(self._parts, runs, strict=True)]
-        return float(np.nanmean(np.concatenate(rows)))
+        return float(np.nanmean(self._rows(self._runs(point, rule))))
+
+    def least_mended(
+        self, candidates: list[tuple[MemoryRule, tuple[float, float]]]
+    ) -> tuple[MemoryRule, tuple[float, float]]:
+        """Of rules within a standard error of the best score, the one whose innovations need the least scaling of C.
+
+        The data seldom tell by forecasts alone what is noise that stands; innovations do.
+        """
+        if len(candidates) == 1:
+            return candidates[0]
+        tried = [self._runs(point, rule, matched=True) for rule, point in candidates]
+        scores = [self._rows(runs) for runs in tried]
+        best = max(scores, key=lambda row: float(np.nanmean(row)))
+        known = np.isfinite(best)
+        near = []
+        for place, (row, runs) in enumerate(zip(scores, tried, strict=True)):
+            loss = (best - row)[known]
+            if loss.mean() <= mean_error(loss, self._lags):
+                near.append((float(np.mean(np.log([run.scale for run in runs]))), float(loss.mean()), place))
+        return candidates[min(near)[2]]
 
     def held_out(self, point: tuple[float, float], rule: MemoryRule) -> tuple[float, Floats, float | None]:
         """On the test rows: log-score, forecast of the 10 s return, bps (NaN elsewhere), NIS of the fused features."""
+        runs = self._runs(point, rule, matched=True)
         forecast = np.full(self._rows_in_all, np.nan)
-        scores, squares, count = [], 0.0, 0.0
-        for part, run in zip(self._parts, self._runs(point, rule, matched=True), strict=True):
-            filtered, kappa, _ = run
-            forecast[part.rows] = filtered.mean * expected_time(kappa)
-            scores.append(log_score(part.test, *run))
-            facts = filtered.innovations.get("features", {"nis": 0.0, "count": 0.0})
+        squares, count = 0.0, 0.0
+        for part, run in zip(self._parts, runs, strict=True):
+            forecast[part.rows] = run.filtered.mean * expected_time(run.mean_reversion_per_s)
+            facts = run.filtered.innovations.get("features", {"nis": 0.0, "count": 0.0})
             squares, count = squares + facts["nis"] * facts["count"], count + facts["count"]
-        return float(np.nanmean(np.concatenate(scores))), forecast, squares / count if count else None
+        return float(np.nanmean(self._rows(runs))), forecast, squares / count if count else None
 
-    def _runs(
-        self, point: tuple[float, float], rule: MemoryRule, *, matched: bool
-    ) -> list[tuple[Filtered, float, float]]:
-        """The filter over each test part with its κ_μ and P∞."""
+    def _rows(self, runs: list[_Run]) -> Floats:
+        """Score of each test row."""
+        return np.concatenate(
+            [
+                log_score(part.test, run.filtered, run.mean_reversion_per_s, run.stationary_variance)
+                for part, run in zip(self._parts, runs, strict=True)
+            ]
+        )
+
+    def _runs(self, point: tuple[float, float], rule: MemoryRule, *, matched: bool = False) -> list[_Run]:
+        """The filter over each test part; matched, with C scaled to the innovations on the train rows."""
         kappa, stationary = self.point_of(point)
         runs = []
         for part in self._parts:
-            mapping, drift_variance = None, stationary
+            mapping, drift_variance, scale = None, stationary, 1.0
             if self._places:
                 drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(part.alpha, part.moments)))
                 mapping = map_features(part.alpha, part.moments, kappa, drift_variance, rule)
@@ -363,7 +396,7 @@ class _Search:
                     scale = innovation_scale(part.train, self._places, mapping, kappa, drift_variance)
                     mapping = replace(mapping, covariance=scale * mapping.covariance)
             filtered = filter_sample(part.test, self._places, mapping, kappa, drift_variance)
-            runs.append((filtered, kappa, drift_variance))
+            runs.append(_Run(filtered, kappa, drift_variance, scale))
         return runs
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hypermm.config.calibration import EIGENVALUE_FLOOR, HORIZON_S, MAX_GAIN, MAX_MEMORY_S
+from hypermm.config.calibration import EIGENVALUE_FLOOR, HORIZON_S, MAX_FRESH_SHARE, MAX_GAIN, MAX_MEMORY_S
 from hypermm.research.calibration.regression import mean_evidence, noise_factors
 
 if TYPE_CHECKING:
@@ -47,17 +47,18 @@ class MemoryRule(NamedTuple):
     """How the noise's memory τ_e is read off its autocorrelation.
 
     Attributes:
-        at_spacing: Δ is the time between two readings of the feature, not 5 s.
+        two_scaled: A share of the noise is new at every reading, the rest stands for τ_e: both from the autocorrelation
+            from one reading to the next and at 5 s. Else one exponential through that at 5 s.
         least_cycles: τ_e is at least so many cycles.
     """
 
-    at_spacing: bool = False
+    two_scaled: bool = False
     least_cycles: int = 0
 
 
-# Noise with a fresh and a slow part has no one τ_e: at 5 s the slow part is seen, between readings the fresh one; and two
-# cycles often read one book, which 5 s cannot show. The held-out score chooses.
-MEMORY_RULES = (MemoryRule(), MemoryRule(least_cycles=1), MemoryRule(at_spacing=True))
+# Two cycles often read one book, which a lag of 5 s cannot show; and what one exponential makes of noise with a fresh and
+# a slow part understates how much a reading differs from the last. The held-out score chooses.
+MEMORY_RULES = (MemoryRule(), MemoryRule(least_cycles=1), MemoryRule(two_scaled=True, least_cycles=1))
 
 
 def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
@@ -97,6 +98,7 @@ class Mapping:
         gain: K.
         memory_s: τ_e.
         covariance: C, (bps/s)², shape (n, n).
+        fresh_share: u, what share of each noise is new at every reading.
         mean_evidence: n̄.
     """
 
@@ -104,6 +106,7 @@ class Mapping:
     gain: Floats
     memory_s: Floats
     covariance: Floats
+    fresh_share: Floats
     mean_evidence: Floats
 
 
@@ -166,7 +169,8 @@ def map_features(
     """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
 
     K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
-    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e = −Δ/ln ρ_e within [0, 600] s, Δ by the rule.
+    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e within [0, 600] s and u by the rule: τ_e = −Δ/ln ρ_e(Δ) with
+    Δ = 5 s and u = 0; or (1 − u)e^{−Δ/τ_e} = ρ_e(Δ) at the spacing of readings and at 5 s.
     """
     rate = alpha / expected_time(mean_reversion_per_s)
     square = np.diag(moments.product)
@@ -175,26 +179,46 @@ def map_features(
     covariance = np.outer(slope, slope) * moments.product - stationary_variance
     noise = stationary_variance * (1.0 - gain) / gain
     np.fill_diagonal(covariance, noise)
-    lag_s = moments.spacing_s if rule.at_spacing else np.full(len(alpha), moments.lag_s)
-    lagged = moments.adjacent if rule.at_spacing else moments.lagged
-    shared = slope**2 * lagged - stationary_variance * np.exp(-mean_reversion_per_s * lag_s)
-    memory = np.maximum(_memory(shared / noise, lag_s), rule.least_cycles * moments.cycle_s)
+
+    def correlation(lagged: Floats, lag_s: Floats | float) -> Floats:
+        shared: Floats = slope**2 * lagged - stationary_variance * np.exp(-mean_reversion_per_s * lag_s)
+        return shared / noise
+
+    least_s = rule.least_cycles * moments.cycle_s
+    distant = correlation(moments.lagged, moments.lag_s)
+    if rule.two_scaled:
+        adjacent = correlation(moments.adjacent, moments.spacing_s)
+        memory, fresh = _two_scales(adjacent, distant, moments.spacing_s, moments.lag_s, least_s)
+    else:
+        memory, fresh = np.maximum(_memory(distant, moments.lag_s), least_s), np.zeros(len(alpha))
     return Mapping(
         slope=slope,
         gain=gain,
         memory_s=memory,
         covariance=_possible(_positive(covariance), memory),
+        fresh_share=fresh,
         mean_evidence=moments.mean_evidence,
     )
 
 
-def _memory(correlation: Floats, lag_s: Floats) -> Floats:
-    memory = np.zeros(len(correlation))
-    some = (correlation > 0.0) & (correlation < 1.0)
-    memory[some] = -lag_s[some] / np.log(correlation[some])
-    memory[correlation >= 1.0] = MAX_MEMORY_S
-    longest: Floats = np.minimum(memory, MAX_MEMORY_S)
-    return longest
+def _memory(correlation: Floats, lag_s: Floats | float) -> Floats:
+    """−Δ/ln ρ within [0, 600] s."""
+    known = np.clip(correlation, 1e-300, 1.0 - 1e-12)
+    memory: Floats = np.where(correlation > 0.0, np.minimum(-lag_s / np.log(known), MAX_MEMORY_S), 0.0)
+    return memory
+
+
+def _two_scales(
+    adjacent: Floats, distant: Floats, spacing_s: Floats, lag_s: float, least_s: float
+) -> tuple[Floats, Floats]:
+    """τ_e and u with (1 − u)e^{−Δ/τ_e} the autocorrelation at both lags; where the distant one shows no slow noise, τ_e by the near."""
+    slow = distant > 0.0
+    apart = np.divide(distant, adjacent, out=np.ones_like(distant), where=slow & (adjacent > 0.0))
+    memory = np.where(slow, _memory(apart, lag_s - spacing_s), _memory(adjacent, spacing_s))
+    memory = np.maximum(memory, np.maximum(least_s, _LEAST_MEMORY_S))
+    left = adjacent * np.exp(spacing_s / memory)
+    fresh: Floats = np.clip(1.0 - left, 0.0, MAX_FRESH_SHARE)
+    return memory, fresh
 
 
 def _positive(covariance: Floats) -> Floats:

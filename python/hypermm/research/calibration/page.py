@@ -182,6 +182,11 @@ def _facts(artifact: CalibrationArtifact) -> list[tuple[str, str]]:
         ("mean reversion κ_μ", f"{fit.mean_reversion_per_s:.4g} 1/s"),
         ("stationary deviation √P∞", f"{np.sqrt(fit.stationary_variance):.4g} bps/s"),
         (
+            "innovations of the features",
+            f"error covariance × {fit.noise_scale:.3g}; held-out NIS "
+            f"{'none' if fit.held_out_nis is None else format(fit.held_out_nis, '.3g')}",
+        ),
+        (
             "returns alone would say",
             f"κ_μ {fit.return_only.mean_reversion_per_s:.4g} 1/s, √P∞ "
             f"{np.sqrt(fit.return_only.stationary_variance):.4g} bps/s, σ {fit.return_only.volatility:.4g} bps/√s",
@@ -195,7 +200,11 @@ def _facts(artifact: CalibrationArtifact) -> list[tuple[str, str]]:
     ]
     rows += [(f"Hawkes, {name}", _hawkes(one)) for name, one in _sides(artifact)]
     rows += [
-        (feature.name, f"gain {feature.gain:.3f}, noise memory {feature.noise_memory_s:.3g} s, {feature.target}")
+        (
+            feature.name,
+            f"gain {feature.gain:.3f}, noise memory {feature.noise_memory_s:.3g} s, fresh noise "
+            f"{feature.fresh_noise_share:.2f}, {feature.target}",
+        )
         for feature in artifact.accepted
     ]
     return rows

@@ -37,6 +37,7 @@ def mapping_of(artifact: CalibrationArtifact) -> Mapping:
         gain=np.array([feature.gain for feature in artifact.accepted]),
         memory_s=np.array([feature.noise_memory_s for feature in artifact.accepted]),
         covariance=np.array(artifact.error_covariance).reshape(count, count),
+        fresh_share=np.array([feature.fresh_noise_share for feature in artifact.accepted]),
         mean_evidence=np.array([feature.mean_evidence for feature in artifact.accepted]),
     )
 

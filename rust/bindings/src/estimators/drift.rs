@@ -129,7 +129,7 @@ impl PyDriftFilter {
     }
 
     /// Filters columns in one pass: at each time the direct observation, where there is one, then the fused features.
-    #[pyo3(signature = (times_ns, drifts, variances, values, covariance, noise_memory_s, *, noise_factors=None))]
+    #[pyo3(signature = (times_ns, drifts, variances, values, covariance, noise_memory_s, *, noise_factors=None, fresh_noise_share=None))]
     #[allow(clippy::too_many_arguments, reason = "columns, each named in Python")]
     fn filter_columns<'py>(
         slf: &Bound<'py, Self>,
@@ -140,6 +140,7 @@ impl PyDriftFilter {
         covariance: &Bound<'py, PyAny>,
         noise_memory_s: &Bound<'py, PyAny>,
         noise_factors: Option<&Bound<'py, PyAny>>,
+        fresh_noise_share: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let times_ns = times("times_ns", times_ns)?;
         let drifts = floats("drifts", drifts)?;
@@ -157,6 +158,8 @@ impl PyDriftFilter {
             }
             None => None,
         };
+        let fresh = fresh_noise_share.map(|given| floats("fresh_noise_share", given)).transpose()?;
+        let fresh: &[f64] = fresh.as_deref().unwrap_or(&[]);
         let (times_ns, drifts, variances, memory_s): (&[i64], &[f64], &[f64], &[f64]) =
             (&times_ns, &drifts, &variances, &memory_s);
         let state = &mut lock(slf)?.0;
@@ -183,7 +186,9 @@ impl PyDriftFilter {
                             *entry = covariance[place] * (factors[place / count] * factors[place % count]).sqrt();
                         }
                     }
-                    if let Some((drift, variance)) = fusion.fuse(filter, now, readings, &scaled, memory_s)? {
+                    if let Some((drift, variance)) =
+                        fusion.fuse_with_fresh(filter, now, readings, &scaled, memory_s, fresh)?
+                    {
                         filter.observe(now, drift, variance, "features")?;
                     }
                 }

@@ -137,6 +137,7 @@ impl FeatureCycle {
             covariance: &calibration.covariance,
             memory_s: &self.memory_s,
             noise_factors: &factors[..n],
+            fresh_share: &calibration.fresh_noise_share,
         };
         let mut fused = Fused::default();
         drift.step(now_ns);

@@ -12,6 +12,8 @@ use crate::types::{TimestampNs, seconds_between};
 const MAX_CORRELATION: f64 = 0.9995;
 // Beyond five memories the last sight says nothing any more.
 const MEMORIES: f64 = 5.0;
+/// Most of a noise that may be new at every sight.
+pub const MAX_FRESH_SHARE: f64 = 0.99;
 /// Most features one cycle may fuse.
 pub const MAX_FEATURES: usize = 32;
 
@@ -62,9 +64,26 @@ impl Whitener {
 }
 
 /// Several slow, correlated features of one cycle as one observation.
+///
+/// The noise of a feature has a slow part that stands for τ_e and, where a share u of it is fresh, a part that is new at every
+/// sight. What the past says of the slow part, e, is a scalar Kalman filter of its own; taken off the reading it leaves fresh
+/// noise. With u = 0 the last reading says all of it: z_t − ρz_{t−dt}.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FeatureFusion {
-    last: Vec<Option<(TimestampNs, f64)>>,
+    last: Vec<Option<Seen>>,
+}
+
+/// What a feature's sights say of its slow noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    time_ns: TimestampNs,
+    /// ê, bps/s; it holds the drift too, `taken` times that of now and a stray part.
+    level: f64,
+    /// Variance of e − ê as a share of the noise's; 0 without fresh noise.
+    variance: f64,
+    taken: f64,
+    /// Variance of what ê holds of drifts that have passed, (bps/s)²; 0 without fresh noise.
+    stray: f64,
 }
 
 impl FeatureFusion {
@@ -91,10 +110,30 @@ impl FeatureFusion {
         covariance: &[f64],
         memory_s: &[f64],
     ) -> Result<Option<(f64, f64)>> {
+        self.fuse_with_fresh(filter, now_ns, values, covariance, memory_s, &[])
+    }
+
+    /// [`FeatureFusion::fuse`] of features of whose noise the shares `fresh_share`, 0 or more and below 1, are new at every sight; empty is 0.
+    ///
+    /// With q = ρ[(1 − k)qφ + k] of the sight before, k the gain of ê and s = ρ²p + (1 − u)(1 − ρ²) + u the noise in it as a share of R:
+    /// z′ = (z − ρê)/(1 − qφ), R′ = [R·s + q²P∞(1 − φ²) + stray]/(1 − qφ)²; C_ij is taken times √(s_is_j/((1 − ρ_i²)(1 − ρ_j²))).
+    ///
+    /// # Errors
+    /// As there, and shares of another number or out of range.
+    pub fn fuse_with_fresh(
+        &mut self,
+        filter: &DriftFilter,
+        now_ns: TimestampNs,
+        values: &[f64],
+        covariance: &[f64],
+        memory_s: &[f64],
+        fresh_share: &[f64],
+    ) -> Result<Option<(f64, f64)>> {
         Self::check(filter, now_ns, values, covariance, memory_s)?;
+        check_fresh_share("fresh_share", fresh_share, values.len())?;
         self.check_count(values.len())?;
         let mut fused = Fused::default();
-        let input = FusionInput { values, covariance, memory_s, noise_factors: &[] };
+        let input = FusionInput { values, covariance, memory_s, noise_factors: &[], fresh_share };
         if !self.fuse_checked(filter, now_ns, &input, &mut fused) {
             return Err(invalid_input("covariance", "(matrix)", "a positive definite matrix", "floor its eigenvalues"));
         }
@@ -173,7 +212,7 @@ impl FeatureFusion {
         let mut m = 0;
         for (place, &value) in input.values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
             let before = self.last.get(place).copied().flatten();
-            sights[m] = Sight::new(place, value, before, now_ns, input.memory_s[place], kappa);
+            sights[m] = Sight::new(place, value, before, now_ns, input, [kappa, stationary]);
             m += 1;
         }
         fused.len = m;
@@ -209,10 +248,8 @@ impl FeatureFusion {
             part.weight = weight / precision;
         }
         self.last.resize(n, None);
-        for (slot, &value) in self.last.iter_mut().zip(input.values) {
-            if !value.is_nan() {
-                *slot = Some((now_ns, value));
-            }
+        for sight in sights {
+            self.last[sight.place] = Some(sight.seen);
         }
         true
     }
@@ -229,12 +266,19 @@ pub(crate) struct FusionInput<'a> {
     pub(crate) memory_s: &'a [f64],
     /// g of each: C_ij is taken times √(g_i·g_j); empty is 1.
     pub(crate) noise_factors: &'a [f64],
+    /// u of each: what share of its noise is new at every sight; empty is 0.
+    pub(crate) fresh_share: &'a [f64],
 }
 
 impl FusionInput<'_> {
     #[inline]
     fn noise_factor(&self, place: usize) -> f64 {
         self.noise_factors.get(place).copied().unwrap_or(1.0)
+    }
+
+    #[inline]
+    fn fresh_share(&self, place: usize) -> f64 {
+        self.fresh_share.get(place).copied().unwrap_or(0.0)
     }
 }
 
@@ -259,18 +303,24 @@ impl Fused {
     }
 }
 
-/// A feature's reading beside its last one.
+/// A feature's reading beside what its earlier ones said.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sight {
     place: usize,
     /// z′, bps/s.
     drift: f64,
     memory_s: f64,
-    /// ρ and φ since the last sight.
-    carried: f64,
+    /// q and φ since the last sight.
+    taken: f64,
     decay: f64,
     /// Since the last sight, s; endless where nothing carries over.
     elapsed_s: f64,
+    /// Deviation of the noise in z′ over that of noise without a fresh part.
+    excess: f64,
+    /// Deviation of drifts that have passed in z′, bps/s.
+    stray: f64,
+    /// What the next sight is to know.
+    seen: Seen,
 }
 
 impl Sight {
@@ -278,20 +328,42 @@ impl Sight {
     fn new(
         place: usize,
         value: f64,
-        before: Option<(TimestampNs, f64)>,
+        before: Option<Seen>,
         now_ns: TimestampNs,
-        memory_s: f64,
-        kappa: f64,
+        input: &FusionInput<'_>,
+        [kappa, stationary]: [f64; 2],
     ) -> Self {
-        let Some((last_ns, last)) = before else {
-            return Self { place, drift: value, memory_s, carried: 0.0, decay: 1.0, elapsed_s: f64::INFINITY };
-        };
-        let elapsed_s = seconds_between(last_ns, now_ns);
-        let share = carried(memory_s, elapsed_s);
-        let decay = exp(-kappa * elapsed_s);
-        let drift = (value - share * last) / (1.0 - share * decay);
-        let elapsed_s = if share > 0.0 { elapsed_s } else { f64::INFINITY };
-        Self { place, drift, memory_s, carried: share, decay, elapsed_s }
+        let (memory_s, fresh) = (input.memory_s[place], input.fresh_share(place));
+        let gap_s = before.map_or(f64::INFINITY, |seen| seconds_between(seen.time_ns, now_ns));
+        let before = before.unwrap_or_default();
+        let share = carried(memory_s, gap_s);
+        let decay = if share > 0.0 { exp(-kappa * gap_s) } else { 1.0 };
+        let (level, taken) = (share * before.level, share * before.taken);
+        let square = share * share;
+        let own = 1.0 - square;
+        let variance = square * before.variance + (1.0 - fresh) * own;
+        let total = variance + fresh;
+        let gain = variance / total;
+        let rest = 1.0 - gain;
+        let stray = square * before.stray;
+        let missed = stray + taken * taken * stationary * (1.0 - decay * decay);
+        Self {
+            place,
+            drift: (value - level) / (1.0 - taken * decay),
+            memory_s,
+            taken,
+            decay,
+            elapsed_s: if share > 0.0 { gap_s } else { f64::INFINITY },
+            excess: (total / own).sqrt(),
+            stray: stray.sqrt(),
+            seen: Seen {
+                time_ns: now_ns,
+                level: gain * value + rest * level,
+                variance: variance * rest,
+                taken: gain + rest * taken * decay,
+                stray: rest * rest * missed,
+            },
+        }
     }
 }
 
@@ -301,8 +373,21 @@ fn whitened_covariance(a: &Sight, b: &Sight, error: f64, stationary: f64, kappa:
     // Noises i and j share what the younger sight does not take out: with C(1 − ρ_iρ_j) of unequal gaps the matrix need
     // not be positive definite.
     let gap = smaller(a.elapsed_s, b.elapsed_s);
-    let fresh = 1.0 - correlation(a.memory_s, gap) * correlation(b.memory_s, gap);
-    let share = a.carried * b.carried;
+    let fresh = (1.0 - correlation(a.memory_s, gap) * correlation(b.memory_s, gap)) * (a.excess * b.excess);
+    let share = a.taken * b.taken;
     let common = if share > 0.0 { exp(-kappa * (a.elapsed_s - b.elapsed_s).abs()) - a.decay * b.decay } else { 0.0 };
-    (error * fresh + share * stationary * common) / ((1.0 - a.carried * a.decay) * (1.0 - b.carried * b.decay))
+    (error * fresh + share * stationary * common + a.stray * b.stray)
+        / ((1.0 - a.taken * a.decay) * (1.0 - b.taken * b.decay))
+}
+
+/// Refuses shares of fresh noise that are not one a feature, or none at all, each 0 or more and below 1.
+pub(crate) fn check_fresh_share(field: &str, fresh_share: &[f64], n: usize) -> Result<()> {
+    if !fresh_share.is_empty() && fresh_share.len() != n {
+        let found = format!("{} numbers", fresh_share.len());
+        return Err(invalid_input(field.to_owned(), found, format!("{n} numbers, or none"), ""));
+    }
+    if let Some(share) = fresh_share.iter().find(|share| !(0.0..=MAX_FRESH_SHARE).contains(*share)) {
+        return Err(invalid_input(field.to_owned(), share, format!("0 to {MAX_FRESH_SHARE}"), ""));
+    }
+    Ok(())
 }
