@@ -180,7 +180,7 @@ def test_any_moments_make_a_covariance_the_filter_takes(count, seed, kappa, rati
 
 
 def two_scaled(seed, hours=2.0, gain=0.5, fresh_share=0.5):
-    """A market and what sees its drift through noise of which a part is new at each reading and the rest stands for 20 s."""
+    """A market and what sees its drift through noise new in part at each reading, the rest for 20 s."""
     market = planted_market(seed, hours=hours, sights=())
     rng, rows = np.random.default_rng(seed + 10**6), len(market.drift)
     noise = 0.03 * (1 - gain) / gain
@@ -216,7 +216,7 @@ def test_fresh_and_slow_noise_are_told_apart_at_the_spacing_of_readings(tier, ev
 
 @pytest.mark.parametrize("fresh_share", [0.3, 0.7])
 def test_fresh_beside_slow_noise_leaves_the_filter_as_sure_as_it_may_be(fresh_share):
-    # Kills: fresh noise taken for slow (NIS above 4), slow noise for fresh (mse/P above 1.3), a signal's share in ê left out.
+    # Kills: fresh noise taken for slow (NIS above 4), slow for fresh (mse/P above 1.3), the drift in ê left out.
     market, sample = two_scaled(6, gain=0.3, fresh_share=fresh_share)
     moments = moments_of(sample, (0,), np.isfinite(sample.target_bps))
     mapping = map_features(np.array([0.3 * expected_time(0.05)]), moments, 0.05, 0.03, MemoryRule(two_scaled=True))

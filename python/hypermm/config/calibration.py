@@ -6,7 +6,8 @@ The file is one JSON object. How an engine uses it, per quote cycle:
   has no value is missing; one that is not accepted is silent.
 - Its noise is weighted by g_i = clip(mean_evidence_i/evidence_i, ¼, 4), 1 where `reliability` is "none": entry (i, j)
   of `error_covariance` is taken times √(g_i·g_j).
-- The vector is whitened with `noise_memory_s` and `fresh_noise_share` and fused with that covariance, P∞ and κ_μ of `filter`: one observation.
+- The vector is whitened with `noise_memory_s` and `fresh_noise_share`, and fused with that covariance, P∞ and κ_μ of
+  `filter`: one observation.
 - `own_fill`, where accepted, is an observation of its own at each fill, once per aggressor: s = −sgn·depth/σ clipped to
   ±4, z = slope·s, R = P∞(1 − gain)/gain. Rejected, fills say nothing; not measured, the engine keeps its default.
 
@@ -82,10 +83,10 @@ class FilterFit(_Part, frozen=True, kw_only=True):
     Attributes:
         mean_reversion_per_s: κ_μ, 1/s, 0.005 to 0.2.
         stationary_variance: P∞, (bps/s)².
-        noise_scale: What the error covariance was taken times, 1 or more: the fused innovations then are, on the data of
-            the fit, no larger than the filter says.
+        noise_scale: What the error covariance was taken times, 1 or more: then the fused innovations are no larger than
+            the filter says, on the data of the fit.
         held_out_nis: Mean square of the fused innovations over their variance on the held-out folds, each scaled on its
-            own train rows: 1 where the filter is as sure as it may be, more where it is too sure; None without features.
+            own train rows: 1 where the filter is as sure as it may be, more where it is surer; None without features.
         log_score: Mean held-out Gaussian log-score of the displacement at 10 s and 30 s.
         return_only: What the returns alone would say.
     """

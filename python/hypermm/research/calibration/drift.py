@@ -259,7 +259,7 @@ def fit_filter(
 def innovation_scale(
     sample: Sample, places: tuple[int, ...], mapping: Mapping, mean_reversion_per_s: float, stationary_variance: float
 ) -> float:
-    """The least factor on C, 1 or more, with which the fused features' innovations are no larger than they are said to be.
+    """The least factor on C, 1 or more, with which the fused innovations are no larger than they are said to be.
 
     One memory a feature and one exponential of the drift are not how a book forgets: what they leave out shows in the
     innovations, whose mean square over their variance (NIS) is then above 1 on the very rows that were fitted to.

@@ -56,8 +56,8 @@ class MemoryRule(NamedTuple):
     least_cycles: int = 0
 
 
-# Two cycles often read one book, which a lag of 5 s cannot show; and what one exponential makes of noise with a fresh and
-# a slow part understates how much a reading differs from the last. The held-out score chooses.
+# Two cycles often read one book, which a lag of 5 s cannot show; and one exponential through noise with a fresh and a
+# slow part understates how much a reading differs from the last. The held-out score chooses.
 MEMORY_RULES = (MemoryRule(), MemoryRule(least_cycles=1), MemoryRule(two_scaled=True, least_cycles=1))
 
 
@@ -169,8 +169,8 @@ def map_features(
     """Slopes, gains, memories and the error covariance at one κ_μ and P∞.
 
     K = min(Var(a·f)/P∞, 0.9), z = a·f/K, C = Cov(z) − P∞·11ᵀ shrunk by 10 % and floored,
-    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e within [0, 600] s and u by the rule: τ_e = −Δ/ln ρ_e(Δ) with
-    Δ = 5 s and u = 0; or (1 − u)e^{−Δ/τ_e} = ρ_e(Δ) at the spacing of readings and at 5 s.
+    ρ_e(Δ) = (Cov(z_t, z_{t+Δ}) − P∞e^{−κΔ})/(Var z − P∞), τ_e within [0, 600] s and u by the rule: τ_e = −Δ/ln ρ_e(Δ)
+    with Δ = 5 s and u = 0; or (1 − u)e^{−Δ/τ_e} = ρ_e(Δ) at the spacing of readings and at 5 s.
     """
     rate = alpha / expected_time(mean_reversion_per_s)
     square = np.diag(moments.product)
@@ -211,7 +211,7 @@ def _memory(correlation: Floats, lag_s: Floats | float) -> Floats:
 def _two_scales(
     adjacent: Floats, distant: Floats, spacing_s: Floats, lag_s: float, least_s: float
 ) -> tuple[Floats, Floats]:
-    """τ_e and u with (1 − u)e^{−Δ/τ_e} the autocorrelation at both lags; where the distant one shows no slow noise, τ_e by the near."""
+    """τ_e and u: (1 − u)e^{−Δ/τ_e} at both lags; τ_e by the near one where the distant one shows no slow noise."""
     slow = distant > 0.0
     apart = np.divide(distant, adjacent, out=np.ones_like(distant), where=slow & (adjacent > 0.0))
     memory = np.where(slow, _memory(apart, lag_s - spacing_s), _memory(adjacent, spacing_s))
