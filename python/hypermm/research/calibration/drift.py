@@ -228,7 +228,7 @@ def fit_filter(
     starts.append((float(np.log(kappa)), float(np.clip(own, 0.0, search.most_log_ratio))))
     rules = MEMORY_RULES if selection.accepted else MEMORY_RULES[:1]
     best = [max((search.score(point, rule), point) for point in starts)[1] for rule in rules]
-    rule, start = search.least_mended(list(zip(rules, best, strict=True)))
+    rule, start = search.most_careful(list(zip(rules, best, strict=True)))
     corner = np.array(start)
     edges = np.array([high, search.most_log_ratio])
     step = np.where(corner + _STEP <= edges, _STEP, -_STEP)
@@ -295,7 +295,6 @@ class _Run(NamedTuple):
     filtered: Filtered
     mean_reversion_per_s: float
     stationary_variance: float
-    scale: float
 
 
 class _Search:
@@ -343,25 +342,26 @@ class _Search:
         self._progress(min(self._done, self._total), self._total)
         return float(np.nanmean(self._rows(self._runs(point, rule))))
 
-    def least_mended(
+    def most_careful(
         self, candidates: list[tuple[MemoryRule, tuple[float, float]]]
     ) -> tuple[MemoryRule, tuple[float, float]]:
-        """Of rules within a standard error of the best score, the one whose innovations need the least scaling of C.
+        """Of one exponential, the longest memory within a standard error of the best score; two scales where they score more.
 
-        The data seldom tell by forecasts alone what is noise that stands; innovations do.
+        A memory too short takes one book for many observations; the data seldom tell it apart within an hour.
         """
         if len(candidates) == 1:
             return candidates[0]
-        tried = [self._runs(point, rule, matched=True) for rule, point in candidates]
-        scores = [self._rows(runs) for runs in tried]
-        best = max(scores, key=lambda row: float(np.nanmean(row)))
+        scores = {rule: self._rows(self._runs(point, rule, matched=True)) for rule, point in candidates}
+        mean = {rule: float(np.nanmean(row)) for rule, row in scores.items()}
+        single = [rule for rule in scores if not rule.two_scaled]
+        best = scores[max(single, key=mean.__getitem__)]
         known = np.isfinite(best)
-        near = []
-        for place, (row, runs) in enumerate(zip(scores, tried, strict=True)):
-            loss = (best - row)[known]
-            if loss.mean() <= mean_error(loss, self._lags):
-                near.append((float(np.mean(np.log([run.scale for run in runs]))), float(loss.mean()), place))
-        return candidates[min(near)[2]]
+        near = [rule for rule in single if self._within_an_error((best - scores[rule])[known])]
+        chosen = max([max(near), *(rule for rule in scores if rule.two_scaled)], key=mean.__getitem__)
+        return next(candidate for candidate in candidates if candidate[0] == chosen)
+
+    def _within_an_error(self, loss: Floats) -> bool:
+        return bool(loss.mean() <= mean_error(loss, self._lags))
 
     def held_out(self, point: tuple[float, float], rule: MemoryRule) -> tuple[float, Floats, float | None]:
         """On the test rows: log-score, forecast of the 10 s return, bps (NaN elsewhere), NIS of the fused features."""
@@ -388,7 +388,7 @@ class _Search:
         kappa, stationary = self.point_of(point)
         runs = []
         for part in self._parts:
-            mapping, drift_variance, scale = None, stationary, 1.0
+            mapping, drift_variance = None, stationary
             if self._places:
                 drift_variance = max(stationary, self.least_variance(kappa, explained_bps2(part.alpha, part.moments)))
                 mapping = map_features(part.alpha, part.moments, kappa, drift_variance, rule)
@@ -396,7 +396,7 @@ class _Search:
                     scale = innovation_scale(part.train, self._places, mapping, kappa, drift_variance)
                     mapping = replace(mapping, covariance=scale * mapping.covariance)
             filtered = filter_sample(part.test, self._places, mapping, kappa, drift_variance)
-            runs.append(_Run(filtered, kappa, drift_variance, scale))
+            runs.append(_Run(filtered, kappa, drift_variance))
         return runs
 
 

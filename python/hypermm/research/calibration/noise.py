@@ -58,7 +58,12 @@ class MemoryRule(NamedTuple):
 
 # Two cycles often read one book, which a lag of 5 s cannot show; and one exponential through noise with a fresh and a
 # slow part understates how much a reading differs from the last. The held-out score chooses.
-MEMORY_RULES = (MemoryRule(), MemoryRule(least_cycles=1), MemoryRule(two_scaled=True, least_cycles=1))
+MEMORY_RULES = (
+    MemoryRule(),
+    MemoryRule(least_cycles=1),
+    MemoryRule(least_cycles=2),
+    MemoryRule(two_scaled=True, least_cycles=1),
+)
 
 
 def expected_time(mean_reversion_per_s: float, horizon_s: float = HORIZON_S) -> float:
