@@ -5,13 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, invalid_config};
-use crate::estimators::fusion::MAX_FRESH_SHARE;
 use crate::feature_table::{FeatureConfig, FeatureId};
 use crate::instrument::Instrument;
 use crate::online::cholesky;
 
 /// Most features a calibration may hold.
 pub const MAX_CALIBRATED: usize = 32;
+/// Most of a noise that may be new at every sight.
+pub const MAX_FRESH_SHARE: f64 = 0.99;
 const MAX_GAIN: f64 = 0.999;
 const MAX_MEMORY_S: f64 = 600.0;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::drift::{DriftFilter, FusedPart};
+use crate::calibration::MAX_FRESH_SHARE;
 use crate::error::{Result, invalid_input, time_order};
 use crate::online::cholesky;
 use crate::online::lanes::{exp, smaller};
@@ -12,8 +13,6 @@ use crate::types::{TimestampNs, seconds_between};
 const MAX_CORRELATION: f64 = 0.9995;
 // Beyond five memories the last sight says nothing any more.
 const MEMORIES: f64 = 5.0;
-/// Most of a noise that may be new at every sight.
-pub const MAX_FRESH_SHARE: f64 = 0.99;
 /// Most features one cycle may fuse.
 pub const MAX_FEATURES: usize = 32;
 
