@@ -345,7 +345,7 @@ class _Search:
     def most_careful(
         self, candidates: list[tuple[MemoryRule, tuple[float, float]]]
     ) -> tuple[MemoryRule, tuple[float, float]]:
-        """Of one exponential, the longest memory within a standard error of the best score; two scales where they score more.
+        """Of one exponential, the longest memory within an error of the best score; two scales where they score more.
 
         A memory too short takes one book for many observations; the data seldom tell it apart within an hour.
         """
