@@ -11,6 +11,7 @@ from hypermm.exchange.hyperliquid.rate_limit import (
     AddressBudget,
     IpWeight,
     SlidingWindow,
+    SocketCounts,
     SocketLimits,
     exchange_weight,
     info_weight,
@@ -72,6 +73,17 @@ def test_free_at_is_the_first_time_it_fits(steps: list[tuple[int, int]], amount:
     if at > now:
         assert window.left(at - 1) < amount
     assert window.left(at) >= amount
+
+
+def test_asking_about_a_time_ahead_forgets_nothing() -> None:
+    # Kills: a session that will connect in a while clears the window for all others.
+    limits = SocketLimits(SocketCounts(connects_per_minute=3))
+    for second in (1, 2, 3):
+        limits.connected(T0 + second * S)
+    assert limits.connect_at_ns(T0 + 40 * S) == T0 + 61 * S
+    assert limits.connect_at_ns(T0 + 65 * S) == T0 + 65 * S
+    assert limits.connect_at_ns(T0 + 40 * S) == T0 + 61 * S
+    assert limits.connects.used(T0 + 40 * S) == 3
 
 
 def test_overspending_is_booked_and_waited_off() -> None:

@@ -67,7 +67,7 @@ class SlidingWindow:
         self._sum = 0
 
     def used(self, now_ns: int) -> int:
-        """Spent within the window that ends now."""
+        """Spent within the window that ends now; what is older is forgotten."""
         while self._spent and self._spent[0][0] <= now_ns - self.span_ns:
             self._sum -= self._spent.popleft()[1]
         return self._sum
@@ -79,6 +79,7 @@ class SlidingWindow:
     def spend(self, now_ns: int, amount: int) -> None:
         """Books what was sent, whether it was allowed or not; what the venue charged afterwards too."""
         if amount > 0:
+            self.used(now_ns)
             self._spent.append((now_ns, amount))
             self._sum += amount
 
@@ -90,10 +91,14 @@ class SlidingWindow:
         return True
 
     def free_at_ns(self, now_ns: int, amount: int) -> int | None:
-        """First time at which `amount` fits if nothing else is spent; None when it never does."""
+        """First time from `now_ns` on, which may lie ahead, at which `amount` fits if nothing else is spent.
+
+        None when it never does.
+        """
         if amount > self.limit:
             return None
-        excess = self.used(now_ns) + amount - self.limit
+        # Nothing is forgotten here: others may ask for an earlier time afterwards.
+        excess = self._sum + amount - self.limit
         for spent_ns, spent in self._spent:
             if excess <= 0:
                 break
