@@ -16,7 +16,7 @@ from hypermm import Instrument, OrderStatus, QuoteEngine, Side, TimeOrderError
 from hypermm.exceptions import WireError
 from hypermm.exchange.events import BestUpdate, BookUpdate, OwnFill, apply_frame
 from hypermm.exchange.hyperliquid import wire
-from hypermm.exchange.hyperliquid.answers import classify, read_info, read_outcomes, read_post_info
+from hypermm.exchange.hyperliquid.answers import classify, read_info, read_outcomes, unwrap_post
 from hypermm.exchange.hyperliquid.decode import (
     decode,
     order_status,
@@ -474,9 +474,9 @@ def test_post_answers_must_be_of_the_kind_asked_for() -> None:
     frame_ = read_frame(
         frame("post", {"id": 3, "response": {"type": "info", "payload": {"type": "openOrders", "data": []}}})
     )
-    assert read_post_info("openOrders", frame_.data.response.payload) == []
+    assert bytes(unwrap_post("openOrders", frame_.data.response.payload)) == b"[]"
     with pytest.raises(WireError, match="openOrders"):
-        read_post_info("meta", frame_.data.response.payload)
+        unwrap_post("meta", frame_.data.response.payload)
 
 
 def test_orders_of_status_answers_are_read_like_updates() -> None:

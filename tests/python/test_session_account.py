@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from hypermm import OrderStatus
 from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.events import FundingPayment, OwnFill, OwnOrder, TradesUpdate
-from hypermm.exchange.hyperliquid.account import Account, Reconciliation
+from hypermm.exchange.hyperliquid.account import Account
 from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.assets import Asset
 from hypermm.exchange.hyperliquid.decode import read_frame
 from hypermm.exchange.hyperliquid.memory import SeenIds
 from hypermm.exchange.hyperliquid.notices import ActionLost, ClockOffset, Disconnected, FillGap, RequestFailed, TapeGap
 from hypermm.exchange.hyperliquid.rate_limit import SocketCounts, SocketLimits
+from hypermm.exchange.hyperliquid.reconciliation import Reconciliation
 from hypermm.exchange.hyperliquid.session import Phase
 from session_rig import Rig, ready_rig
 from venue_double import COIN, LOT, START_MS, USER
@@ -249,6 +250,22 @@ def test_funding_is_told_once_and_not_from_before_the_start() -> None:
     assert [payment.exchange_time_ns for payment in rig.told_of(FundingPayment)] == [(START_MS + 100) * 1_000_000]
 
 
+def test_funding_from_before_the_start_is_history_although_its_snapshot_comes_late() -> None:
+    # Kills: history told by readiness alone; what was paid in an outage taken for history.
+    rig = Rig()
+    rig.connect()
+    for frame in rig.session.take_outgoing(rig.now):
+        rig.venue.handle(frame)
+    rig.venue.outbox = [frame for frame in rig.venue.outbox if frame["channel"] != "userFundings"]
+    rig.run(1_000)
+    assert rig.session.phase is Phase.READY
+    paid = {"coin": COIN, "usdc": "-1.0", "szi": "1.0", "fundingRate": "0.0001"}
+    rows = [paid | {"time": time} for time in (START_MS - 3_600_000, rig.venue.now_ms + 5)]
+    frame = {"channel": "userFundings", "data": {"user": USER, "fundings": rows, "isSnapshot": True}}
+    rig.take(rig.session.receive(rig.now, json.dumps(frame)))
+    assert [event.exchange_time_ns // 1_000_000 for event in rig.told_of(FundingPayment)] == [rows[1]["time"]]
+
+
 # --- connections ------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +300,39 @@ def test_a_clock_that_is_off_is_told_once_a_connection(offset_s: float, *, told:
         rig.session.receive(rig.now + round(offset_s * 1e9), frame)
     rig.notices += rig.session.notices
     assert rig.of(ClockOffset) == ([ClockOffset(offset_s)] if told else [])
+
+
+@pytest.mark.parametrize(("jump_s", "told_s"), [(60.0, 1), (-60.0, 60), (-10.0, 60), (4.0, None)])
+def test_a_clock_that_is_set_while_connected_is_told_within_a_minute_and_each_minute(
+    jump_s: float, told_s: int | None
+) -> None:
+    # Kills: only a connection's first book looked at; a minute by our clock alone, which may be set back.
+    rig = ready_rig(settings={"user": None})
+    told = []
+    for second in range(1, 130):
+        rig.pass_time(1_000)
+        rig.venue.book()
+        frame = json.dumps(rig.venue.outbox.pop())
+        rig.session.receive(rig.now + round(jump_s * 1e9), frame)
+        told += [(second, notice.ahead_s) for notice in rig.session.notices if isinstance(notice, ClockOffset)]
+        rig.session.notices.clear()
+    assert [at for at, _ in told] == ([] if told_s is None else list(range(told_s, 130, 60)))
+    assert {ahead for _, ahead in told} <= {jump_s}
+
+
+def test_books_that_waited_to_be_read_say_nothing_of_the_clock() -> None:
+    rig = ready_rig(settings={"user": None})
+    books = []
+    for _ in range(90):
+        rig.pass_time(1_000)
+        rig.venue.book()
+        books.append(json.dumps(rig.venue.outbox.pop()))
+    rig.session.held_up(rig.now - 90 * 1_000_000_000)
+    rig.session.resumed(rig.now)
+    for book in books:
+        rig.session.receive(rig.now, book)
+    rig.run(120_000, step=1_000)
+    assert rig.of(ClockOffset) == []
 
 
 def test_actions_lost_with_the_connection_are_told_once() -> None:

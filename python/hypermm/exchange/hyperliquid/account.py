@@ -1,46 +1,46 @@
-"""Our orders, fills and positions as the venue tells them, each told once; and how they are made to agree again.
+"""Our orders, fills and positions as the venue tells them, each told once; `reconciliation` makes them agree again.
 
 Truth comes by two ways that overtake one another: the account's channels, and queries after a connection. What decides:
 
 - A fill is named by coin, time and trade id, and states the position before it: fills form a chain, and a link that
   does not fit is a fill missed.
 - An order that is dead stays dead: the venue never uses a number twice. So an older list cannot bring it back, and one
-  believed alive that a list does not hold is asked for by number.
+  believed alive that a list does not hold is asked for by number. A list decides about the rest, but for what was heard
+  of an order since it was asked for.
+- Engines know orders by name, and the two legs of a modification may share one: when one dies, the leg that lives is
+  told instead.
 - A position that was stated before the latest fill is older than the chain of fills and gives way to it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hypermm._core import OrderStatus
 from hypermm.exceptions import WireError
-from hypermm.exchange.events import EngineEvent, OwnFill, OwnOrder, PositionUpdate
 from hypermm.exchange.hyperliquid.decode import (
-    NS_PER_MS,
     funding_payment,
     order_update,
     own_fill,
-    own_order,
-    position_updates,
 )
 from hypermm.exchange.hyperliquid.memory import SeenIds
-from hypermm.exchange.hyperliquid.notices import FillGap, PositionMismatch
+from hypermm.exchange.hyperliquid.notices import FillGap
 
 if TYPE_CHECKING:
+    from hypermm.exchange.events import EngineEvent, OwnFill, OwnOrder
     from hypermm.exchange.hyperliquid import wire
     from hypermm.exchange.hyperliquid.assets import Asset
 
-__all__ = ["Account", "Query", "Reconciliation"]
+__all__ = ["Account", "Query"]
 
 _DEAD = (OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.FILLED)
 _DEAD_KEPT = 16_384
-_FILLS_PER_ANSWER = 2000
-_ATTEMPTS = 4
+_DEATHS_RETOLD = 1_024
 _GAP_MARGIN_MS = 5_000
 
 
@@ -96,7 +96,9 @@ class Account:
         self._resume_ms = fills_since_ms
         self._settled_ms: int | None = None
         self._is_new = True
+        self._funding_from_ms = fills_since_ms
         self._dead: dict[int, None] = {}
+        self._deaths: deque[OwnOrder] = deque(maxlen=_DEATHS_RETOLD)
         self._seen_fills = SeenIds(32_768)
         self._seen_fundings = SeenIds()
         self._chains = {coin: _Chain() for coin in assets}
@@ -120,11 +122,20 @@ class Account:
             newest = self._seen_fills.newest
             self._resume_ms = self._settled_ms if newest is None else newest
 
+    def missed(self) -> None:
+        """Something of our channels could not be read: fills from before it will have to be asked for."""
+        self.interrupted()
+        newest = self._seen_fills.newest
+        if self._resume_ms is not None and newest is not None:
+            self._resume_ms = min(self._resume_ms, max(0, newest - _GAP_MARGIN_MS))
+
     def settled(self, time_ms: int) -> None:
         """A reconciliation is over, with positions as of the venue's `time_ms`: whatever is unseen now is news."""
         self._is_new = False
         self._resume_ms = None
         self._settled_ms = max(0, time_ms - _GAP_MARGIN_MS)
+        if self._funding_from_ms is None:
+            self._funding_from_ms = time_ms
 
     # --- as it happens ------------------------------------------------------------------------------------------
 
@@ -135,17 +146,23 @@ class Account:
             if order.coin not in self.assets or order.venue_id in self._dead:
                 continue
             known = self.open_orders.get(order.venue_id)
+            if order.status in _DEAD:
+                self._bury(order)
+                bearers = (live for live in self.open_orders.values() if live.order_id == order.order_id)
+                news.append(next(bearers, order))
+                continue
             if known is not None and (order == known or order.exchange_time_ns < known.exchange_time_ns):
                 continue
-            if order.status in _DEAD:
-                self.open_orders.pop(order.venue_id, None)
-                self._dead[order.venue_id] = None
-                if len(self._dead) > _DEAD_KEPT:
-                    del self._dead[next(iter(self._dead))]
-            else:
-                self.open_orders[order.venue_id] = order
+            self.open_orders[order.venue_id] = order
             news.append(order)
         return news
+
+    def _bury(self, order: OwnOrder) -> None:
+        self.open_orders.pop(order.venue_id, None)
+        self._deaths.append(order)
+        self._dead[order.venue_id] = None
+        if len(self._dead) > _DEAD_KEPT:
+            del self._dead[next(iter(self._dead))]
 
     def on_order_rows(self, rows: Sequence[wire.OrderUpdate]) -> list[EngineEvent]:
         """News of the order channel."""
@@ -188,7 +205,9 @@ class Account:
         for row in rows:
             if row.coin not in self.assets or not self._seen_fundings.add(row.time, row.coin):
                 continue
-            history = is_snapshot and self._is_new and (self._since_ms is None or row.time < self._since_ms)
+            # The snapshot may come after the account is settled.
+            since_ms = self._funding_from_ms
+            history = is_snapshot and (since_ms is None or row.time < since_ms)
             if not history:
                 news.append(funding_payment(row))
         return news
@@ -202,6 +221,33 @@ class Account:
         newest = self._seen_fills.newest
         return 0 if newest is None else newest
 
+    def take_list(
+        self, listed: Iterable[OwnOrder], believed: Mapping[int, OwnOrder], asked_ns: int
+    ) -> list[EngineEvent]:
+        """The venue's list of orders, asked for at `asked_ns` of its clock, when `believed` was open.
+
+        Returns:
+            Those that were not known.
+        """
+        unknown: list[EngineEvent] = []
+        for order in listed:
+            if order.venue_id in self._dead:
+                continue
+            known = self.open_orders.get(order.venue_id)
+            if known is None:
+                unknown.append(order)
+                known = order
+            elif known is not believed.get(order.venue_id) and known.exchange_time_ns >= asked_ns:
+                continue
+            since_ns = max(order.exchange_time_ns, known.exchange_time_ns, asked_ns)
+            self.open_orders[order.venue_id] = replace(order, exchange_time_ns=since_ns)
+        return unknown
+
+    def orders_anew(self) -> list[EngineEvent]:
+        """The latest deaths and every order that lives, for an engine that may have refused to hear of one."""
+        names = {order.order_id for order in self.open_orders.values()}
+        return [*(dead for dead in self._deaths if dead.order_id not in names), *self.open_orders.values()]
+
     def position_by_fills(self, coin: str) -> tuple[int, int | None]:
         """(time of the latest fill in ms or −1, position after it in lots; None when none is known)."""
         chain = self._chains[coin]
@@ -210,137 +256,3 @@ class Account:
     def take_position(self, coin: str, lots: int, time_ms: int) -> None:
         """The venue's word on a position."""
         self._chains[coin].restart(time_ms, lots)
-
-
-class Reconciliation:
-    """Queries until orders, fills and positions agree; its answers may come in any order.
-
-    Args:
-        account: What is known; events of its channels go on meanwhile.
-    """
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._open: set[Query] = set()
-        self._listed: dict[int, OwnOrder] = {}
-        self._believed = dict(account.open_orders)
-        self._states: dict[str, wire.ClearinghouseState] = {}
-        self._orders_done = False
-        self.attempts = 0
-        self.mismatches: list[PositionMismatch] = []
-        self.done = False
-
-    def start(self) -> list[Query]:
-        """The first queries."""
-        user = ("user", self._account.user)
-        queries = [Query("userFillsByTime", (user, ("startTime", self._account.fills_from_ms())))]
-        for dex in self._account.dexes:
-            queries += [Query("frontendOpenOrders", (user, ("dex", dex or None)))]
-            queries += [Query("clearinghouseState", (user, ("dex", dex or None)))]
-        return self._ask(queries)
-
-    def _ask(self, queries: list[Query]) -> list[Query]:
-        fresh = [query for query in queries if query not in self._open]
-        self._open.update(fresh)
-        return fresh
-
-    def answer(self, query: Query, value: Any) -> tuple[list[EngineEvent], list[Query]]:
-        """Takes an answer.
-
-        Returns:
-            Events, and queries that follow from it.
-        """
-        self._open.discard(query)
-        fields = dict(query.fields)
-        events: list[EngineEvent] = []
-        queries: list[Query] = []
-        if query.kind == "userFillsByTime":
-            events = self._account.on_fills(value, is_snapshot=True)
-            last_ms = max((row.time for row in value), default=0)
-            if len(value) >= _FILLS_PER_ANSWER and last_ms > fields["startTime"]:
-                queries.append(Query(query.kind, (query.fields[0], ("startTime", last_ms))))
-        elif query.kind == "frontendOpenOrders":
-            rows = [own_order(row, "open", row.timestamp) for row in value if row.coin in self._account.assets]
-            self._listed.update((row.venue_id, row) for row in rows)
-        elif query.kind == "clearinghouseState":
-            self._states[fields["dex"] or ""] = value
-        elif query.kind == "orderStatus":
-            events = self._account.on_orders([self._status(fields["oid"], value)])
-        queries = self._ask(queries)
-        if not self._open:
-            more, queries = self._settle()
-            events = events + more
-        return events, queries
-
-    def _status(self, venue_id: int, value: Any) -> OwnOrder:
-        """The venue's word on an order; one it does not know is no longer there."""
-        if value.order is not None:
-            return order_update(value.order)
-        gone = self._believed[venue_id]
-        return OwnOrder(
-            gone.coin,
-            gone.order_id,
-            venue_id,
-            OrderStatus.CANCELED,
-            "unknownOid",
-            gone.side,
-            gone.price,
-            0.0,
-            gone.original_size,
-            gone.exchange_time_ns,
-        )
-
-    def _settle(self) -> tuple[list[EngineEvent], list[Query]]:
-        """Everything asked is answered: compare."""
-        events: list[EngineEvent] = []
-        if not self._orders_done:
-            self._orders_done = True
-            known = self._account.open_orders
-            changed = []
-            for listed in self._listed.values():
-                before = known.get(listed.venue_id)
-                if before is None or before.remaining_size != listed.remaining_size:
-                    changed.append(listed)
-            events = self._account.on_orders(changed)
-            missing = [number for number in self._believed if number in known and number not in self._listed]
-            if missing:
-                user = ("user", self._account.user)
-                return events, self._ask([Query("orderStatus", (user, ("oid", number))) for number in missing])
-        updates, doubtful = self._positions()
-        if doubtful and self.attempts < _ATTEMPTS:
-            self.attempts += 1
-            self._states.clear()
-            user = ("user", self._account.user)
-            queries = [Query("userFillsByTime", (user, ("startTime", self._account.fills_from_ms())))]
-            queries += [Query("clearinghouseState", (user, ("dex", dex or None))) for dex in self._account.dexes]
-            return events, self._ask(queries)
-        self.mismatches = doubtful
-        account = self._account
-        account.settled(min(state.time for state in self._states.values()))
-        for update in updates:
-            lots = account.lots(update.coin, update.position)
-            account.take_position(update.coin, lots, update.exchange_time_ns // NS_PER_MS)
-        self.done = True
-        return [*events, *updates], []
-
-    def _positions(self) -> tuple[list[PositionUpdate], list[PositionMismatch]]:
-        """Position of each coin, and those where fills and statement contradict each other."""
-        account = self._account
-        updates: list[PositionUpdate] = []
-        doubtful: list[PositionMismatch] = []
-        for dex, state in self._states.items():
-            coins = [coin for coin, asset in account.assets.items() if asset.dex == dex]
-            for stated in position_updates(state, coins):
-                lots = account.lots(stated.coin, stated.position)
-                fill_ms, by_fills = account.position_by_fills(stated.coin)
-                entry = stated.entry_price
-                if by_fills is not None and by_fills != lots:
-                    if fill_ms >= state.time:
-                        lots, entry = by_fills, None
-                    else:
-                        doubtful.append(
-                            PositionMismatch(stated.coin, account.contracts(stated.coin, by_fills), stated.position)
-                        )
-                position = account.contracts(stated.coin, lots)
-                updates.append(PositionUpdate(stated.coin, position, entry, stated.exchange_time_ns))
-        return updates, doubtful

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from hypermm.exchange.hyperliquid import wire, wire_info
 from hypermm.exchange.hyperliquid.decode import UNREADABLE, translate
 from hypermm.exchange.orders import OrderOutcome, OutcomeKind, Refusal
 
-__all__ = ["classify", "read_info", "read_outcomes", "read_post_info", "refused"]
+__all__ = ["OwnAnswer", "classify", "read_info", "read_outcomes", "read_own", "refused", "unwrap_post"]
 
 _INFO = {kind: msgspec.json.Decoder(type_, strict=False) for kind, type_ in wire_info.INFO.items()}
 _info_payload = msgspec.json.Decoder(wire.InfoPayload)
@@ -43,16 +44,105 @@ def read_info(kind: str, payload: bytes | str | msgspec.Raw) -> Any:
     return _decode(decoder, payload, kind)
 
 
-def read_post_info(kind: str, payload: msgspec.Raw) -> Any:
-    """Reads the same answer as it comes in a post: ``{"type": kind, "data": …}``.
+def unwrap_post(kind: str, payload: msgspec.Raw) -> msgspec.Raw:
+    """The same answer out of a post's: ``{"type": kind, "data": …}``.
 
     Raises:
-        WireError: It is of another kind, or not what the venue answers to such a request.
+        WireError: It is of another kind.
     """
     wrapped = _decode(_info_payload, payload, kind)
     if wrapped.type != kind:
         raise WireError(channel=kind, field="payload.type", value=wrapped.type, expected=kind)
-    return read_info(kind, wrapped.data)
+    data: msgspec.Raw = wrapped.data
+    return data
+
+
+# --- of our account, row by row ---------------------------------------------------------------------------------
+
+_ROWS: dict[str, Any] = {
+    "userFillsByTime": wire.Fill,
+    "frontendOpenOrders": wire.FrontendOrder,
+    "clearinghouseState": wire.AssetPosition,
+}
+
+
+class OwnAnswer(msgspec.Struct):
+    """An answer about our account.
+
+    Attributes:
+        value: As `read_info` gives it, less the rows that cannot be used.
+        rows: How many rows it had with those; 0 for an answer without rows.
+        refused: Why fills of ours were left out.
+    """
+
+    value: Any
+    rows: int
+    refused: list[WireError]
+
+
+def read_own(kind: str, payload: bytes | msgspec.Raw, coins: Container[str]) -> OwnAnswer:
+    """Reads an answer about our account; rows of coins we do not trade do no harm.
+
+    A fill of ours that cannot be used is left out: the position shows what it did. An order or a position of ours
+    cannot be done without.
+
+    Args:
+        kind: The request's type.
+        payload: The answer.
+        coins: Those we trade.
+
+    Raises:
+        WireError: As `read_info`, but for such rows.
+    """
+    refused: list[WireError] = []
+    try:
+        value = read_info(kind, payload)
+        rows = len(value) if isinstance(value, list) else 0
+    except WireError as error:
+        value, rows = _read_by_rows(kind, bytes(payload), coins, error, refused)
+    if kind == "userFillsByTime":
+        priced = [row for row in value if row.px > 0.0 or row.coin not in coins]
+        if len(priced) < len(value):
+            refused.append(WireError(channel=kind, field="px", value=0.0, expected="above 0"))
+            value = priced
+    return OwnAnswer(value, rows, refused)
+
+
+def _read_by_rows(
+    kind: str, payload: bytes, coins: Container[str], error: WireError, refused: list[WireError]
+) -> tuple[Any, int]:
+    """The answer without rows that may be missing, and how many rows it had; raises `error` where there are none."""
+    try:
+        told = msgspec.json.decode(payload)
+    except UNREADABLE:
+        raise error from None
+    rows = told.get("assetPositions") if isinstance(told, dict) else told
+    if kind not in _ROWS or not isinstance(rows, list):
+        raise error
+    kept = []
+    for row in rows:
+        problem = _problem(kind, row)
+        if problem is None or (kind != "userFillsByTime" and not _is_anothers(row, coins)):
+            kept.append(row)
+        elif not _is_anothers(row, coins):
+            refused.append(problem)
+    rest = kept if told is rows else told | {"assetPositions": kept}
+    return read_info(kind, msgspec.json.encode(rest)), len(rows)
+
+
+def _problem(kind: str, row: Any) -> WireError | None:
+    try:
+        msgspec.convert(row, _ROWS[kind], strict=False)
+    except msgspec.ValidationError as error:
+        return translate(error, msgspec.json.encode(row), kind)
+    return None
+
+
+def _is_anothers(row: Any, coins: Container[str]) -> bool:
+    """True when the row is surely of a coin not among `coins`."""
+    inner = row.get("position", row) if isinstance(row, dict) else None
+    coin = inner.get("coin") if isinstance(inner, dict) else None
+    return isinstance(coin, str) and coin not in coins
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------

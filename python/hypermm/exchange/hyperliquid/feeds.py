@@ -21,6 +21,7 @@ __all__ = ["MARKET_CHANNELS", "MarketFeeds"]
 MARKET_CHANNELS = ("l2Book", "bbo", "trades", "activeAssetCtx")
 HISTORY_AGE_NS = 5 * NS_PER_S
 CLOCK_TOLERANCE_NS = 5 * NS_PER_S
+CLOCK_CHECKED_NS = 60 * NS_PER_S
 
 
 class MarketFeeds:
@@ -32,12 +33,16 @@ class MarketFeeds:
 
     Args:
         coins: Coins to follow.
+
+    Attributes:
+        venue_ns: The venue's clock as the latest book told it; 0 before the first.
     """
 
     def __init__(self, coins: Sequence[str]) -> None:
         self.streams = {(channel, coin): Stream(channel, coin) for coin in coins for channel in MARKET_CHANNELS}
         self.faults: list[TapeGap | ClockOffset] = []
-        self._clock_unchecked = True
+        self.venue_ns = 0
+        self._clocks_checked: tuple[int, int] | None = None
         self._books = {coin: self.streams["l2Book", coin] for coin in coins}
         self._bests = {coin: self.streams["bbo", coin] for coin in coins}
         self._contexts = {coin: self.streams["activeAssetCtx", coin] for coin in coins}
@@ -54,7 +59,12 @@ class MarketFeeds:
     def connected(self) -> None:
         """A new connection: the first prints of each coin will be repeated ones."""
         self._replays = set(self._seen)
-        self._clock_unchecked = True
+        self._clocks_checked = None
+
+    def resumed(self, now_ns: int) -> None:
+        """Frames waited to be read and come late: their age says nothing of the clocks for a while."""
+        if self._clocks_checked is not None:
+            self._clocks_checked = (now_ns, now_ns)
 
     def silent_at_ns(self, patience_ns: int) -> int | None:
         """When every book will have been silent for so long; None before all are acknowledged."""
@@ -75,15 +85,18 @@ class MarketFeeds:
         if stream is None:
             return []
         stream.last_ns = now_ns
-        if self._clock_unchecked:
-            self._check_clock(now_ns, data.time * NS_PER_MS)
+        self.venue_ns = venue_ns = data.time * NS_PER_MS
+        checked = self._clocks_checked
+        # A minute by either clock: ours may have been set forward or stand still.
+        if checked is None or now_ns - checked[0] >= CLOCK_CHECKED_NS or venue_ns - checked[1] >= CLOCK_CHECKED_NS:
+            self._check_clocks(now_ns, venue_ns)
         return book_events(data)
 
-    def _check_clock(self, now_ns: int, exchange_time_ns: int) -> None:
-        """Books are sent anew twice a second, so that the first one's age is the distance of the clocks."""
-        self._clock_unchecked = False
-        if abs(now_ns - exchange_time_ns) > CLOCK_TOLERANCE_NS:
-            self.faults.append(ClockOffset((now_ns - exchange_time_ns) / NS_PER_S))
+    def _check_clocks(self, now_ns: int, venue_ns: int) -> None:
+        """Books are sent anew twice a second, so that the age of one is the distance of the clocks."""
+        self._clocks_checked = (now_ns, venue_ns)
+        if abs(now_ns - venue_ns) > CLOCK_TOLERANCE_NS:
+            self.faults.append(ClockOffset((now_ns - venue_ns) / NS_PER_S))
 
     def _on_context(self, now_ns: int, data: wire.ActiveAssetCtx) -> list[EngineEvent]:
         stream = self._contexts.get(data.coin)

@@ -16,6 +16,7 @@ __all__ = [
     "ClockOffset",
     "Disconnected",
     "FillGap",
+    "FillRefused",
     "FrameRefused",
     "Notice",
     "PositionMismatch",
@@ -51,6 +52,12 @@ class Disconnected(Struct, frozen=True):
 
 class FrameRefused(Struct, frozen=True):
     """A frame could not be read; nothing of it was applied."""
+
+    error: WireError
+
+
+class FillRefused(Struct, frozen=True):
+    """A fill of ours in an answer could not be used and was left out; the position shows what it did."""
 
     error: WireError
 
@@ -152,6 +159,7 @@ class RequestFailed(Struct, frozen=True):
 Notice: TypeAlias = (
     Ready
     | Disconnected
+    | FillRefused
     | FrameRefused
     | VenueText
     | StreamTurned

@@ -9,16 +9,20 @@ The keeper of the socket does what it is told, in a loop:
 - hand every frame to `receive` and apply the events it returns whole (`events.apply_frame`); call `advance` at
   `wake_at_ns`; read `notices` after either;
 - call `held_up` when it stops reading because its consumer is slow, and `resumed` when it goes on;
-- call `reconcile` when an engine refuses events of the account: what it refused is not told again;
+- call `reconcile` when an engine refuses events of the account: orders and positions are then told anew, fills are not;
 - send what `take_outgoing` gives; close the socket when `close_reason` is set; when it is gone, call `disconnected`.
 
 Events flow before the session is ready, so that engines are warm; quoting may begin at `Ready`. When the connection is
 lost, orders that rest at the venue are taken to be alive. Times are ns since 1970 and do not go back.
+
+The account's channels say nothing when nothing happens, so that their death is silent. Every now and then the account
+is read anew beside them, ready all the while; what they should have told gives the socket up.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,15 +31,15 @@ import msgspec
 
 from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.hyperliquid import encode, wire
-from hypermm.exchange.hyperliquid.account import Account, Query, Reconciliation
-from hypermm.exchange.hyperliquid.answers import read_info, read_post_info
+from hypermm.exchange.hyperliquid.account import Account, Query
+from hypermm.exchange.hyperliquid.answers import OwnAnswer, read_own, unwrap_post
 from hypermm.exchange.hyperliquid.decode import UNREADABLE, read_unchecked, translate
 from hypermm.exchange.hyperliquid.feeds import MarketFeeds
 from hypermm.exchange.hyperliquid.notices import (
     AccountLimits,
     ActionAnswered,
-    ActionLost,
     Disconnected,
+    FillRefused,
     FrameRefused,
     Notice,
     Ready,
@@ -44,6 +48,7 @@ from hypermm.exchange.hyperliquid.notices import (
 )
 from hypermm.exchange.hyperliquid.posts import ASK_AGAIN_NS, Posts
 from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketLimits
+from hypermm.exchange.hyperliquid.reconciliation import Reconciliation
 from hypermm.exchange.hyperliquid.streams import NS_PER_S, Stream, StreamAge
 
 if TYPE_CHECKING:
@@ -62,6 +67,9 @@ FIRST_BACKOFF_S = 0.25
 LAST_BACKOFF_S = 30.0
 
 ACCOUNT_CHANNELS = ("orderUpdates", "userFills", "userFundings")
+# What a frame of these said, queries can tell; one without a channel may have been of any.
+RECONCILED_CHANNELS = ("orderUpdates", "userFills", "")
+_TOO_MANY_POSTS = re.compile(r"too many pending post requests id=(\d+)")
 
 
 class Phase(enum.Enum):
@@ -90,10 +98,13 @@ class Session:
         limits: Shared by all sessions of this machine.
         weight: Charged for queries, when given.
         fills_since_ms: See `Account`.
+        check_every_s: Read the account beside its channels so often while ready, s. Each time costs a weight of 40, 22
+            for each dex and 1 for every 20 fills since the last, of the 1200 a minute.
 
     Raises:
         UnknownCoinError: A coin the venue does not know or has delisted. Asked for, it would cost us the socket.
-        InvalidInputError: No coin, one twice, a malformed address, or more than one websocket may carry.
+        InvalidInputError: No coin, one twice, a malformed address, a time that is not positive, or more than one
+            websocket may carry.
     """
 
     def __init__(
@@ -107,7 +118,10 @@ class Session:
         limits: SocketLimits | None = None,
         weight: IpWeight | None = None,
         fills_since_ms: int | None = None,
+        check_every_s: float = 300.0,
     ) -> None:
+        if not check_every_s > 0.0:
+            raise InvalidInputError(field="check_every_s", value=check_every_s, expected="above 0 s")
         feeds = [*coins, *references]
         if not coins or len(set(feeds)) != len(feeds):
             raise InvalidInputError(field="coins", value=feeds, expected="at least one coin, each once")
@@ -143,8 +157,10 @@ class Session:
         self.reconciliations = 0
         self._failures = 0
         self._outgoing: deque[bytes] = deque()
-        self._posts = Posts(self._outgoing, self.notices, weight)
+        self._posts = Posts(self._outgoing, self.notices, weight, self._limits.counts.posts)
         self._reconciliation: Reconciliation | None = None
+        self._check_every_ns = round(min(check_every_s, 1e9) * NS_PER_S)
+        self._checked_ns = 0
         self._heard_ns = 0
         self._pinged_ns: int | None = None
         self._blocked_ns: int | None = None
@@ -225,18 +241,27 @@ class Session:
             message = read_unchecked(frame)
             events = self._handlers[type(message)](now_ns, message.data)
         except UNREADABLE as error:
-            return self._refuse(frame, translate(error, frame))
+            return self._refuse(now_ns, frame, translate(error, frame))
         except WireError as error:
-            return self._refuse(frame, error)
+            return self._refuse(now_ns, frame, error)
         if self._faults:
             self.notices.extend(self._faults)
             self._faults.clear()
         return events
 
-    def _refuse(self, frame: bytes | str, error: WireError) -> list[EngineEvent]:
-        if frame not in (GREETING, GREETING.encode()):
-            self.notices.append(FrameRefused(error))
+    def _refuse(self, now_ns: int, frame: bytes | str, error: WireError) -> list[EngineEvent]:
+        if frame in (GREETING, GREETING.encode()):
+            return []
+        self.notices.append(FrameRefused(error))
+        if self._account is not None and error.channel in RECONCILED_CHANNELS:
+            self._account.missed()
+            self._reconcile_if_settled(now_ns)
         return []
+
+    def _reconcile_if_settled(self, now_ns: int) -> None:
+        """Something is missing; before the first reconciliation that goes without saying."""
+        if self.phase in (Phase.RECONCILING, Phase.READY):
+            self.reconcile(now_ns)
 
     def _on_orders(self, now_ns: int, rows: list[wire.OrderUpdate]) -> list[EngineEvent]:
         if self._account is None:
@@ -252,8 +277,7 @@ class Session:
         if self._account.gaps:
             self.notices.extend(self._account.gaps)
             self._account.gaps.clear()
-            if self.phase in (Phase.RECONCILING, Phase.READY):
-                self.reconcile(now_ns)
+            self._reconcile_if_settled(now_ns)
         return events
 
     def _on_fundings(self, now_ns: int, data: wire.UserFundings) -> list[EngineEvent]:
@@ -285,6 +309,11 @@ class Session:
 
     def _on_error(self, now_ns: int, text: str) -> list[EngineEvent]:
         self.notices.append(VenueText(text))
+        if refused := _TOO_MANY_POSTS.search(text):
+            number = int(refused[1])
+            post = self._posts.take(number)
+            if post is not None:
+                self._posts.fail(now_ns, number, post, text)
         if text.startswith("Already subscribed"):
             try:
                 told = msgspec.json.decode(text.partition(":")[2], type=wire.Subscription, strict=False)
@@ -319,23 +348,20 @@ class Session:
         post = self._posts.take(data.id)
         if post is None:
             return []
-        response = data.response
-        if post.query is None:
-            if response.type == "action":
-                self.notices.append(ActionAnswered(data.id, response.payload))
-            else:
-                self.notices.append(ActionLost(data.id, bytes(response.payload).decode(errors="replace")))
-            return []
-        if response.type != "info":
-            self._posts.ask_again(now_ns, post.query, bytes(response.payload).decode(errors="replace"))
-            return []
-        try:
-            value = read_post_info(post.query.kind, response.payload)
-        except WireError as error:
-            self.notices.append(FrameRefused(error))
-            self._posts.ask_again(now_ns, post.query, "unreadable answer")
-            return []
-        return self._answered(now_ns, post.query, value)
+        events: list[EngineEvent] = []
+        response, query = data.response, post.query
+        if response.type != ("action" if query is None else "info"):
+            self._posts.fail(now_ns, data.id, post, bytes(response.payload).decode(errors="replace"))
+        elif query is None:
+            self.notices.append(ActionAnswered(data.id, response.payload))
+        else:
+            try:
+                events = self._answered(now_ns, query, self._read(query, unwrap_post(query.kind, response.payload)))
+            except WireError as error:
+                self.notices.append(FrameRefused(error))
+                self._posts.ask_again(now_ns, query, "unreadable answer")
+        self._posts.ask_crowded_out(now_ns)
+        return events
 
     def answer_over_http(self, now_ns: int, query: Query, body: bytes) -> list[EngineEvent]:
         """Takes the answer to one of `open_queries` that the keeper asked for over HTTP instead.
@@ -345,9 +371,18 @@ class Session:
         """
         if query not in self.open_queries:
             return []
-        value = read_info(query.kind, body)
+        answer = self._read(query, body)
         self._posts.forget(query)
-        return self._answered(now_ns, query, value)
+        try:
+            events = self._answered(now_ns, query, answer)
+        except WireError:
+            self._posts.ask(now_ns, [query], ASK_AGAIN_NS)
+            raise
+        self._posts.ask_crowded_out(now_ns)
+        return events
+
+    def _read(self, query: Query, payload: bytes | msgspec.Raw) -> OwnAnswer:
+        return read_own(query.kind, payload, () if self._account is None else self._account.assets)
 
     @property
     def open_queries(self) -> list[Query]:
@@ -365,28 +400,40 @@ class Session:
         if self._account is None or self.phase not in (Phase.SUBSCRIBING, Phase.RECONCILING, Phase.READY):
             raise InvalidInputError(field="phase", value=self.phase.value, expected="a connected account")
         self.phase = Phase.RECONCILING
+        self._read_account(now_ns, self._account)
+
+    def _read_account(self, now_ns: int, account: Account) -> None:
         self.reconciliations += 1
         self._posts.forget_queries()
-        self._reconciliation = Reconciliation(self._account)
+        self._reconciliation = Reconciliation(account, self._feeds.venue_ns)
         limits = Query("userRateLimit", (("user", self._user),))
         self._posts.ask(now_ns, [*self._reconciliation.start(), limits])
 
-    def _answered(self, now_ns: int, query: Query, value: Any) -> list[EngineEvent]:
+    def _answered(self, now_ns: int, query: Query, answer: OwnAnswer) -> list[EngineEvent]:
+        value = answer.value
         if query.kind == "userRateLimit":
             self.notices.append(AccountLimits(value.nRequestsUsed, value.nRequestsCap))
             return []
-        reconciliation = self._reconciliation
-        if reconciliation is None:
+        account, reconciliation = self._account, self._reconciliation
+        if account is None or reconciliation is None:
             return []
-        if self._weight is not None and isinstance(value, list):
-            self._weight.charge_rows(now_ns, query.kind, len(value))
-        events, queries = reconciliation.answer(query, value)
+        if self._weight is not None:
+            self._weight.charge_rows(now_ns, query.kind, answer.rows)
+        events, queries = reconciliation.answer(query, value, answer.rows)
+        self.notices.extend(FillRefused(error) for error in answer.refused)
         self._posts.ask(now_ns, queries, ASK_AGAIN_NS if reconciliation.attempts else 0)
-        if reconciliation.done and self._account is not None:
+        if self.phase is Phase.READY and reconciliation.unheard:
+            self.close_reason = "the account's channels did not tell what a reading of it did"
+        if reconciliation.attempts:
+            # Of a check while ready, too: position and fills contradict each other.
+            self.phase = Phase.RECONCILING
+        if reconciliation.done:
             self.notices.extend(reconciliation.mismatches)
-            self._account.gaps.clear()
+            account.gaps.clear()
             self._reconciliation = None
-            self._ready(now_ns)
+            self._checked_ns = now_ns
+            if self.phase is not Phase.READY:
+                self._ready(now_ns)
         return events
 
     def _ready(self, now_ns: int) -> None:
@@ -403,12 +450,21 @@ class Session:
         self._posts.advance(now_ns)
         if self._held_ns is not None:
             return
+        check_ns = self._check_at_ns()
+        if self._account is not None and check_ns is not None and now_ns >= check_ns:
+            self._read_account(now_ns, self._account)
         for stream in self._streams.values():
             late = stream.turned(now_ns)
             if late is not None:
                 age_s = stream.age_s(now_ns) or 0.0
                 self.notices.append(StreamTurned(stream.channel, stream.coin, late, age_s))
         self._watch(now_ns)
+
+    def _check_at_ns(self) -> int | None:
+        """When the account is to be read beside its channels; None while it is, or is not ready."""
+        if self._account is None or self._reconciliation is not None or self.phase is not Phase.READY:
+            return None
+        return self._checked_ns + self._check_every_ns
 
     def _watch(self, now_ns: int) -> None:
         """Ping rule, and the reasons to give the socket up."""
@@ -434,6 +490,7 @@ class Session:
             return
         held_ns = now_ns - self._held_ns
         self._held_ns = None
+        self._feeds.resumed(now_ns)
         self._heard_ns += held_ns
         if self._pinged_ns is not None:
             self._pinged_ns += held_ns
@@ -454,8 +511,7 @@ class Session:
             return min(times, default=None)
         times += [at for stream in self._streams.values() if (at := stream.late_at_ns()) and not stream.is_late]
         silent_ns = self._feeds.silent_at_ns(BOOKS_SILENT_NS)
-        if silent_ns is not None:
-            times.append(silent_ns)
+        times += [at_ns for at_ns in (silent_ns, self._check_at_ns()) if at_ns is not None]
         if self._pinged_ns is None:
             times.append(self._heard_ns + PING_AFTER_NS)
         else:

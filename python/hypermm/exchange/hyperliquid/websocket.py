@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from hypermm.exceptions import InvalidInputError, VenueError, WireError
-from hypermm.exchange.hyperliquid.notices import Disconnected, FrameRefused, Notice, RequestFailed
+from hypermm.exchange.hyperliquid.notices import Disconnected, FillRefused, FrameRefused, Notice, RequestFailed
 from hypermm.exchange.hyperliquid.rate_limit import NS_PER_S
 from hypermm.exchange.hyperliquid.session import Phase
 
@@ -248,7 +248,7 @@ class Websocket:
                 now_ns = clock()
                 self._put(frame, receive(now_ns, frame), now_ns)
                 counts.most_queued = max(counts.most_queued, self._queue.qsize())
-                if self.session.has_outgoing:
+                if self.session.has_outgoing or self.session.close_reason is not None:
                     self._poke.set()
         except ConnectionClosed as closed:
             return f"the venue closed the socket: {closed}"
@@ -314,6 +314,8 @@ class Websocket:
             self.counts.refused += 1
             if self.counts.refused <= MOST_LOGGED:
                 _log.warning("frame refused: %s", notice.error)
+        elif isinstance(notice, FillRefused):
+            _log.warning("fill left out: %s", notice.error)
         elif isinstance(notice, Disconnected) and notice.reason != STOPPED:
             _log.warning("disconnected: %s", notice.reason)
         elif isinstance(notice, RequestFailed) and self._http is not None and self._detour is None:

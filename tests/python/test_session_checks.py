@@ -1,0 +1,272 @@
+"""An engine's orders agree with the venue's whatever it refused, whatever shares a name, whichever stream is dead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hypermm import OrderStatus
+from hypermm.exceptions import InvalidInputError
+from hypermm.exchange.events import OwnOrder
+from hypermm.exchange.hyperliquid.answers import read_info
+from hypermm.exchange.hyperliquid.notices import ActionLost, Disconnected, Ready, RequestFailed
+from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketCounts, SocketLimits
+from hypermm.exchange.hyperliquid.reconciliation import Reconciliation
+from hypermm.exchange.hyperliquid.session import Phase
+from session_rig import MS, Rig, ready_rig, session
+from test_session_account import account, order, reconcile, state
+from venue_double import COIN, LOT
+
+
+def refuse(rig: Rig) -> None:
+    """The session takes all that is under way, the engine none of it."""
+    rig.wire.take_from(rig.venue)
+    for message in rig.wire.deliver(1_000):
+        rig.session.receive(rig.now, json.dumps(message))
+
+
+def names(rig: Rig) -> set[Any]:
+    return {order.order_id for order in rig.engine.open_orders}
+
+
+def listed(size: str) -> str:
+    row = {"coin": COIN, "side": "B", "limitPx": "3000.0", "sz": size, "oid": 7, "timestamp": 1, "origSz": "1.0"}
+    return json.dumps([row])
+
+
+# --- what an engine refused -------------------------------------------------------------------------------------
+
+
+def test_a_reconciliation_tells_an_engine_the_orders_and_deaths_it_refused() -> None:
+    # Kills: the list compared with what the session knows, which is not what the engine took.
+    rig = ready_rig()
+    rig.venue.place()
+    rig.run(200)
+    refused = dict(rig.venue.orders)
+    rig.venue.cancel()
+    rig.venue.place()
+    refuse(rig)
+    assert names(rig) == {row["cloid"] for row in refused.values()}
+    rig.session.reconcile(rig.now)
+    rig.run(1_000)
+    assert rig.session.phase is Phase.READY
+    assert names(rig) == {row["cloid"] for row in rig.venue.orders.values()}
+    assert len(rig.venue.orders) == 1
+
+
+def test_a_death_that_is_told_anew_and_refused_again_is_told_once_more() -> None:
+    rig = ready_rig()
+    rig.venue.place()
+    rig.run(200)
+    rig.venue.cancel()
+    refuse(rig)
+    rig.session.reconcile(rig.now)
+    for frame in rig.session.take_outgoing(rig.now):
+        rig.venue.handle(frame)
+    refuse(rig)
+    assert rig.session.phase is Phase.READY
+    assert len(names(rig)) == 1
+    rig.session.reconcile(rig.now)
+    rig.run(1_000)
+    assert names(rig) == set()
+
+
+# --- two legs of one name ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old_first", [False, True])
+def test_the_leg_that_lives_outlives_the_death_of_the_other(*, old_first: bool) -> None:
+    # The sheet: both legs of a modification share the name, and come in either order.
+    rig = ready_rig()
+    rig.venue.place()
+    rig.run(200)
+    (old,) = rig.venue.orders
+    row = rig.venue.orders.pop(old)
+    new = row | {"oid": 999, "limitPx": "2990.0", "timestamp": rig.venue.now_ms}
+    rig.venue.orders[999] = new
+    rig.venue.ended[old] = (row, "canceled", rig.venue.now_ms)
+    legs = [(new, "open"), (row, "canceled")]
+    for leg, status in reversed(legs) if old_first else legs:
+        rig.venue.update(leg, status)
+    for _ in range(2):
+        rig.run(1_000)
+        assert [(o.order_id, o.price) for o in rig.engine.open_orders] == [(row["cloid"], 2990.0)]
+        rig.session.reconcile(rig.now)
+    rig.run(1_000)
+    rig.venue.end(999, "canceled")
+    rig.run(200)
+    assert rig.engine.open_orders == []
+
+
+def test_a_leg_that_was_refused_leaves_the_old_one_where_it_was() -> None:
+    rig = ready_rig()
+    rig.venue.place()
+    rig.run(200)
+    (row,) = rig.venue.orders.values()
+    new = row | {"oid": 999, "limitPx": "2990.0"}
+    rig.venue.update(new, "open")
+    rig.venue.update(new, "badAloPxRejected")
+    rig.run(200)
+    assert [(o.order_id, o.price) for o in rig.engine.open_orders] == [(row["cloid"], 3000.0)]
+
+
+# --- lists and words --------------------------------------------------------------------------------------------
+
+
+def test_a_list_decides_although_the_word_before_bears_a_later_time() -> None:
+    # A reduce-only order shrinks twice, the second time without a word; an open order's row bears its placement's time.
+    target = account()
+    target.on_order_rows(order("open", 10))
+    target.on_order_rows(order("open", 20, size="0.5"))
+    assert reconcile(target, state("0.0", 30), orders=listed("0.2")).done
+    assert target.open_orders[7].remaining_size == 0.2
+
+
+def test_a_word_since_the_asking_stands_and_a_late_one_from_before_it_does_not() -> None:
+    target = account()
+    target.on_order_rows(order("open", 10))
+    work = Reconciliation(target, asked_ns=50 * MS)
+    queries = work.start()
+    target.on_order_rows(order("open", 60, size="0.4"))
+    answer(work, queries, listed("0.7"))
+    assert target.open_orders[7].remaining_size == 0.4
+    work = Reconciliation(target, asked_ns=90 * MS)
+    queries = work.start()
+    target.on_order_rows(order("open", 80, size="0.9"))
+    answer(work, queries, listed("0.3"))
+    assert target.open_orders[7].remaining_size == 0.3
+    assert target.on_order_rows(order("open", 85, size="0.9")) == []
+    # But a death is a death, whatever time it bears.
+    (gone,) = target.on_order_rows(order("canceled", 85))
+    assert isinstance(gone, OwnOrder)
+    assert gone.status is OrderStatus.CANCELED
+    assert target.open_orders == {}
+
+
+def answer(work: Reconciliation, queries: list[Any], orders: str) -> None:
+    rows = read_info("frontendOpenOrders", orders)
+    values = {"userFillsByTime": [], "frontendOpenOrders": rows, "clearinghouseState": state("0.0", 100)}
+    for query in queries:
+        work.answer(query, values[query.kind])
+    assert work.done
+
+
+# --- streams that die in silence --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dead", [{"orderUpdates", "userFills"}, {"userFills"}, {"orderUpdates"}])
+def test_a_dead_stream_of_the_account_is_noticed_while_books_flow(dead: set[str]) -> None:
+    # Kills: no check; a check that finds what was not told, and goes on with the dead stream.
+    rig = ready_rig()
+    rig.venue.subscribed -= dead
+    rig.venue.place()
+    rig.venue.fill()
+    rig.venue.place()
+    rig.run(330_000, step=1_000)
+    (gone,) = rig.of(Disconnected)
+    assert "channels" in gone.reason
+    assert rig.venue.subscribed >= {"orderUpdates", "userFills"}
+    assert rig.session.phase is Phase.READY
+    assert rig.engine.position == rig.venue.position / LOT != 0.0
+    assert names(rig) == {row["cloid"] for row in rig.venue.orders.values()}
+
+
+def test_an_account_that_agrees_is_read_every_five_minutes_and_stays_ready() -> None:
+    weight = IpWeight(1200, reserve=0)
+    rig = ready_rig(settings={"weight": weight})
+    rig.venue.place()
+    rig.venue.fill()
+    rig.venue.place()
+    before = rig.session.reconciliations
+    left = []
+    for _ in range(620):
+        rig.run(1_000, step=1_000)
+        assert rig.session.phase is Phase.READY
+        left.append(weight.left(rig.now))
+    assert rig.session.reconciliations - before == 2
+    assert len(rig.of(Ready)) == 1
+    assert rig.of(Disconnected) == []
+    # 20 for fills, orders and limits each, 2 for positions.
+    assert min(left[70:]) == 1200 - 62
+
+
+def test_a_check_that_finds_position_and_fills_apart_ends_readiness() -> None:
+    rig = ready_rig(settings={"check_every_s": 10.0})
+    rig.venue.place()
+    rig.venue.fill()
+    rig.run(2_000)
+    rig.venue.position += 3 * LOT
+    phases = set()
+    for _ in range(40):
+        rig.run(500)
+        phases.add(rig.session.phase)
+    assert phases == {Phase.READY, Phase.RECONCILING}
+    assert rig.session.phase is Phase.READY
+    assert rig.engine.position == rig.venue.position / LOT
+    for every_s in (0.0, -1.0, float("nan")):
+        with pytest.raises(InvalidInputError, match="check_every_s"):
+            session(check_every_s=every_s)
+
+
+# --- requests under way -----------------------------------------------------------------------------------------
+
+
+def test_queries_leave_a_fifth_of_the_requests_under_way_to_actions() -> None:
+    # Kills: 150 questions at once, of which the venue takes 100; questions kept back for ever.
+    rig = ready_rig()
+    for _ in range(150):
+        rig.venue.place()
+    rig.run(500)
+    rig.drop()
+    rig.venue.ended = {oid: (row, "canceled", rig.venue.now_ms) for oid, row in rig.venue.orders.items()}
+    rig.venue.orders.clear()
+    most, step = 0, 0
+    while (rig.session.phase is not Phase.READY or not rig.is_up) and step < 100:
+        rig.pass_time(100)
+        if rig.is_up:
+            for frame in rig.session.take_outgoing(rig.now):
+                rig.venue.handle(frame)
+        most, step = max(most, len(rig.session._posts)), step + 1
+        rig.pump(7)
+    assert 70 < most <= 80
+    assert rig.session.phase is Phase.READY
+    assert rig.session.open_queries == []
+    assert rig.engine.open_orders == []
+
+
+def test_an_answer_makes_room_for_a_query_at_once() -> None:
+    rig = ready_rig(settings={"limits": SocketLimits(SocketCounts(posts=5))})
+    for _ in range(6):
+        rig.venue.place()
+    rig.run(500)
+    rig.venue.orders.clear()
+    rig.session.reconcile(rig.now)
+    for frame in rig.session.take_outgoing(rig.now):
+        rig.venue.handle(frame)
+    refuse(rig)
+    assert (len(rig.session._posts), len(rig.session.open_queries)) == (4, 6)
+    (frame, *_) = rig.session.take_outgoing(rig.now)
+    rig.venue.handle(frame)
+    refuse(rig)
+    assert (len(rig.session._posts), len(rig.session.open_queries)) == (4, 5)
+    assert rig.session.has_outgoing
+
+
+def test_a_request_too_many_is_asked_again_or_lost_at_once() -> None:
+    rig = Rig(settings={"limits": SocketLimits(SocketCounts(posts=10))})
+    rig.connect()
+    rig.pump()
+    rig.wire.queue.clear()
+    action = rig.session.send_action(rig.now, {})
+    assert len(rig.session.open_queries) == 4
+    for number in [*range(1, 5), action, 77]:
+        text = f"too many pending post requests id={number}"
+        rig.session.receive(rig.now, json.dumps({"channel": "error", "data": text}))
+    rig.session.take_outgoing(rig.now)
+    rig.pump()
+    assert len(rig.of(RequestFailed)) == 4
+    assert [lost.request_id for lost in rig.of(ActionLost)] == [action]
+    rig.run(3_000)
+    assert rig.session.phase is Phase.READY
