@@ -3072,6 +3072,20 @@ class NonceCounter:
             InvalidInputError: The clock is not in milliseconds.
         """
 
+    def next_unwritten(self, now_ms: SupportsIndex) -> int:
+        """The next nonce, though the file cannot be written: for a cancel, which must go out all the same.
+
+        Should the process end and the clock go back before the file is written again, the venue may refuse a nonce
+        as used twice. `next` tries the file again.
+
+        Args:
+            now_ms: The clock, ms since 1970.
+
+        Raises:
+            NonceError: As `next`, but for the file.
+            InvalidInputError: The clock is not in milliseconds.
+        """
+
     def close(self) -> None:
         """Writes the last nonce down and lets another process use the signer. Closing twice is no error."""
 

@@ -87,6 +87,30 @@ fn nonces_follow_the_clock_and_the_disk_is_written_once_in_ten_seconds() {
     assert_eq!(bounds.len(), 6, "one minute");
 }
 
+// Kills: a nonce twice when the disk is full, a counter that then gives orders nonces no bound covers, a disk that is
+// never tried again.
+#[test]
+fn without_a_disk_only_unwritten_nonces_are_given_and_none_twice() {
+    let folder = Folder::new("full-disk");
+    let file = folder.0.join(format!("{SIGNER}.nonce"));
+    let mut counter = open(&folder);
+    assert_eq!(counter.next(NOW_MS).unwrap(), NOW_MS);
+    let later_ms = NOW_MS + 2 * AHEAD_MS;
+    // A folder in its way, as a full disk is.
+    let in_the_way = file.with_extension("new");
+    fs::create_dir(&in_the_way).unwrap();
+    let error = counter.next(later_ms).unwrap_err();
+    assert_eq!(error.kind, Kind::Nonce);
+    assert_eq!(counter.next_unwritten(later_ms).unwrap(), later_ms);
+    assert_eq!(counter.next_unwritten(later_ms - 5).unwrap(), later_ms + 1);
+    assert!(counter.next(later_ms).is_err());
+    assert!(counter.next_unwritten(NOW_MS / 1_000).is_err());
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(counter.next(later_ms).unwrap(), later_ms + 2);
+    let stored: u64 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    assert_eq!(stored, later_ms + 2 + AHEAD_MS);
+}
+
 // Kills: two holders of one signer, a lock that outlives its counter, one lock for all signers.
 #[test]
 fn a_signer_has_one_counter_at_a_time() {

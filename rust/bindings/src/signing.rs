@@ -232,6 +232,14 @@ impl PyNonceCounter {
         signing(|| open.next(now_ms))
     }
 
+    /// The next nonce, though the file cannot be written.
+    fn next_unwritten(slf: &Bound<'_, Self>, now_ms: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let now_ms = unsigned("now_ms", now_ms)?;
+        let mut counter = lock(slf)?;
+        let open = counter.inner.as_mut().ok_or_else(closed)?;
+        signing(|| open.next_unwritten(now_ms))
+    }
+
     /// The last nonce given out, or after a restart a bound above all of them; 0 when there was none.
     #[getter]
     fn last(slf: &Bound<'_, Self>) -> PyResult<u64> {

@@ -82,6 +82,29 @@ impl NonceCounter {
     /// The clock is not in milliseconds, or a day or more behind the counter; the bound cannot be written; or the
     /// counter came here through a fork. The counter then stands as before.
     pub fn next(&mut self, now_ms: u64) -> Result<u64> {
+        let nonce = self.after(now_ms)?;
+        if nonce > self.bound {
+            let bound = nonce + AHEAD_MS;
+            store(&self.path, bound).map_err(|error| failed(&self.path, &error))?;
+            self.bound = bound;
+        }
+        self.last = nonce;
+        Ok(nonce)
+    }
+
+    /// The next nonce without the disk: for what must go out although the bound cannot be written, and may be refused
+    /// as a nonce used twice should the process end and the clock go back before it can. The next call of
+    /// [`NonceCounter::next`] tries the disk again.
+    ///
+    /// # Errors
+    ///
+    /// As `next`, but for the bound.
+    pub fn next_unwritten(&mut self, now_ms: u64) -> Result<u64> {
+        self.last = self.after(now_ms)?;
+        Ok(self.last)
+    }
+
+    fn after(&self, now_ms: u64) -> Result<u64> {
         if !CLOCK_MS.contains(&now_ms) {
             return Err(Error::input("now_ms", &now_ms.to_string(), "milliseconds since 1970"));
         }
@@ -94,12 +117,6 @@ impl NonceCounter {
             let hint = "set the clock; if it is right, the file is: stop, wait until no order is open, and delete it";
             return Err(refuse(&self.path, "a day ahead of the clock", "a clock near the last nonce", hint));
         }
-        if nonce > self.bound {
-            let bound = nonce + AHEAD_MS;
-            store(&self.path, bound).map_err(|error| failed(&self.path, &error))?;
-            self.bound = bound;
-        }
-        self.last = nonce;
         Ok(nonce)
     }
 }
