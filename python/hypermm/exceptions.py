@@ -24,6 +24,8 @@ After any of them but `InternalError` the object that raised is exactly as it wa
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AnswerLostError",
     "EngineBusyError",
@@ -43,8 +45,21 @@ __all__ = [
 ]
 
 
+# As in rust/signing/src/error.rs, but only the word or phrase is left out: what is around it says where it stood.
+_LONG_WORD = re.compile(r"\w{48,}")
+_DIGITS_OF_A_KEY = re.compile(r"[0-9a-fA-F]{48}")
+_PHRASE = re.compile(r"\b[^\W\d_]{3,8}(?:[\s,]+[^\W\d_]{3,8}\b){11,}")
+_NOT_SHOWN = "(not shown: it looks like a key)"
+
+
+def _redacted(text: str) -> str:
+    """The text without what may be a private key or a recovery phrase put where something else belongs."""
+    text = _LONG_WORD.sub(lambda word: _NOT_SHOWN if _DIGITS_OF_A_KEY.search(word[0]) else word[0], text)
+    return _PHRASE.sub(_NOT_SHOWN, text)
+
+
 class HypermmError(Exception):
-    """Base of all of them.
+    """Base of all of them. What looks like a private key is in none of their texts; nor is a hash, which is as long.
 
     Args:
         message: One line; made from the parts below when empty.
@@ -62,14 +77,13 @@ class HypermmError(Exception):
     def __init__(
         self, message: str = "", *, field: str = "", value: object = "", expected: str = "", hint: str = ""
     ) -> None:
-        text = value if isinstance(value, str) else repr(value)
+        self.field = _redacted(field)
+        self.value = _redacted(value if isinstance(value, str) else repr(value))
+        self.expected = _redacted(expected)
+        self.hint = _redacted(hint)
         if not message:
-            message = f"{field} = {text}: expected {expected}" + (f"; {hint}" if hint else "")
-        super().__init__(message)
-        self.field = field
-        self.value = text
-        self.expected = expected
-        self.hint = hint
+            message = f"{self.field} = {self.value}: expected {self.expected}" + (f"; {self.hint}" if hint else "")
+        super().__init__(_redacted(message))
 
 
 class InvalidInputError(HypermmError, ValueError):

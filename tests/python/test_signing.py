@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from hypermm._core import Action, NonceCounter, Signer, recover_signer, wire_number
 from hypermm.exceptions import InvalidInputError, NonceError, SigningKeyError
+from hypermm.exchange.hyperliquid import encode
 from hypermm.exchange.hyperliquid import signer as signers
+from hypermm.exchange.orders import CancelOrder
 
 KEY = "8f2a559490cc2a7ab61c32ed3d8060216ee02e4960a83f97bde6ceb39d4b4d5e"
 NOW_MS = 1_760_000_000_000
@@ -82,6 +84,45 @@ def test_no_exception_quotes_the_key(key_file: Path, mistake: str) -> None:
     if mistake == "master":
         assert "--allow-master-key" in error.hint
         Signer.from_file(path, is_mainnet=False, account_address=account, allow_master_key=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda key, path: Signer.from_file(path, is_mainnet=False, account_address=key),
+        lambda key, path: Signer.from_file(path, is_mainnet=key),
+        lambda key, path: NonceCounter(path.parent, key),
+        lambda key, path: NOOP.connection_id(1, vault_address=key),
+        lambda key, path: NOOP.connection_id(key),
+        lambda key, path: Action.from_json(json.dumps({"type": key})),
+        lambda key, path: Action.from_json(json.dumps({"type": "cancel", "cancels": [{"a": 1, "o": key}]})),
+        lambda key, path: Action.from_json(key),
+        lambda key, path: wire_number(key),
+        lambda key, path: recover_signer(NOOP, (key + "0", "0x1", 27), 1, is_mainnet=True),
+        lambda key, path: encode.address(key),
+        lambda key, path: encode.cancel_actions([CancelOrder("ETH", key)], {}),
+    ],
+)
+@pytest.mark.parametrize("form", ["0x" + KEY, KEY, f"{'account':<30}{KEY}"])
+def test_a_key_as_any_other_argument_is_in_no_exception(
+    key_file: Path, call: Callable[[str, Path], object], form: str
+) -> None:
+    # Kills: an argument quoted, whole or cut short, where a key was put by mistake.
+    with pytest.raises((InvalidInputError, NonceError)) as caught:
+        call(form, key_file)
+    error = caught.value
+    assert KEY[:16] not in repr(("".join(traceback.format_exception_only(error)), vars(error), error.args))
+
+
+def test_addresses_names_and_sentences_are_shown() -> None:
+    # Kills: a message emptied of what it is about.
+    told = InvalidInputError(
+        field="account", value=OTHER, expected="the key of an agent that this account approved", hint=f"0x{1:032x}"
+    )
+    assert str(told) == f"account = {OTHER}: expected the key of an agent that this account approved; 0x{1:032x}"
+    phrase = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+    hidden = InvalidInputError(f"a phrase, {phrase}", field=phrase, value=[phrase], expected=phrase, hint=phrase)
+    assert "sausage" not in repr((str(hidden), vars(hidden)))
 
 
 SCAN = """

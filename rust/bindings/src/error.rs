@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hypermm_core::error::{Detail, Error};
-use hypermm_signing::error::{Error as SigningError, Kind as SigningKind};
+use hypermm_signing::error::{Error as SigningError, Kind as SigningKind, redacted};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -109,11 +109,12 @@ pub(crate) fn refused(kind: Kind, field: &str, value: &Bound<'_, PyAny>, expecte
     raise(kind, &detail)
 }
 
-/// `repr(value)` on one line of at most 80 characters.
+/// `repr(value)` on one line of at most 80 characters, unless it looks like a key.
 #[cold]
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     let text = value.repr().map_or_else(|_| "(no repr)".to_owned(), |text| text.to_string_lossy().into_owned());
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = redacted(&line).to_owned();
     if line.chars().count() <= 80 { line } else { line.chars().take(77).chain("...".chars()).collect() }
 }
 

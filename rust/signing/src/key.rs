@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::action::identity::{Address, fill_from_hex};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, NOT_SHOWN, Result, WORDS_OF_A_PHRASE, redacted};
 use crate::typed_data::{Network, Signature, Terms, address_of, connection_id, digest, keccak};
 
 /// More than a key with its prefix and line end has, bytes.
@@ -53,16 +53,12 @@ fn refuse(path: &Path, state: &str, expected: &'static str, hint: impl Into<std:
     Error::new(Kind::Key, "key file", value, expected, hint)
 }
 
-/// The path, unless it is itself a key or a phrase that someone put where the name of a file belongs.
+/// The path, unless it is itself a key or a phrase that someone put where the name of a file belongs. No name of a
+/// file has twelve words, whatever these are.
 fn shown(path: &Path) -> String {
-    const LONGER_THAN_AN_ADDRESS: usize = 48;
-    const WORDS_OF_A_PHRASE: usize = 12;
     let text = path.to_string_lossy();
-    let longest = text.split(|letter: char| !letter.is_ascii_hexdigit()).map(str::len).max().unwrap_or_default();
-    if longest >= LONGER_THAN_AN_ADDRESS || text.split_whitespace().count() >= WORDS_OF_A_PHRASE {
-        return "(not shown: it looks like a key)".to_owned();
-    }
-    text.into_owned()
+    let is_sentence = text.split_whitespace().count() >= WORDS_OF_A_PHRASE;
+    if is_sentence { NOT_SHOWN } else { redacted(&text) }.to_owned()
 }
 
 /// Opens the file if only we can read it.
