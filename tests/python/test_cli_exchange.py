@@ -80,7 +80,9 @@ def test_accounts_come_from_a_file(tmp_path: Path) -> None:
         f'[[account]]\naddress = "{ADDRESS}"\ndeposit_usd = 50.0\n'
         f'[[account.agents]]\naddress = "{AGENT}"\nname = "bot"\nvalid_until_ms = 4102444800000\n'
     )
-    [account] = load_accounts(path)
+    path.write_text(path.read_text() + f'[[account]]\naddress = "{AGENT}"\nmaster = "{ADDRESS}"\n')
+    account, sub = load_accounts(path)
+    assert (account.master, sub.master) == (None, ADDRESS.lower())
     assert (account.address, account.deposit_usd) == (ADDRESS.lower(), 50.0)
     assert [(agent.address, agent.name) for agent in account.agents] == [(AGENT, "bot")]
     path.write_text(f'[[account]]\naddress = "{ADDRESS}"\ndeposit = 50.0\n')

@@ -9,6 +9,7 @@ import pytest
 from eth_account import Account
 from hyperliquid.utils.signing import sign_agent, sign_l1_action
 
+from hypermm.exceptions import InvalidConfigError
 from hypermm.exchange.loopback import AccountSettings, AgentSettings, ExchangeSettings
 from hypermm.exchange.loopback.agents import read_approval
 from hypermm.exchange.loopback.authority import Authority, Refused, Unreadable, read_envelope
@@ -115,6 +116,33 @@ def test_a_clock_two_days_off_is_told_apart() -> None:
 def test_vaults_are_not_registered() -> None:
     vault = "0x" + "9" * 40
     assert refusal(make(), request(MASTER, vault=vault)) == f"Vault not registered: {vault}"
+
+
+def test_a_sub_account_is_acted_for_by_its_master_and_his_agents() -> None:
+    """Mutants: anybody's sub-account is anybody's; an action for it that is its master's."""
+    sub, foreign, poor = ("0x" + digit * 40 for digit in "789")
+    owner = MASTER.address.lower()
+    accounts = (
+        AccountSettings(address=owner, agents=(AgentSettings(address=AGENT.address.lower(), name="bot"),)),
+        AccountSettings(address=POOR.address.lower()),
+        AccountSettings(address=sub, master=owner),
+        AccountSettings(address=foreign, master=POOR.address.lower()),
+        AccountSettings(address=poor, master=owner, deposit_usd=0.0),
+    )
+    authority = Authority(ExchangeSettings(accounts=accounts), NOW)
+    for wallet in (MASTER, AGENT):
+        assert authority.authorize(read_envelope(request(wallet, vault=sub)), NOW).account == sub
+        assert authority.authorize(read_envelope(request(wallet, nonce=NOW + 1)), NOW).account == owner
+        assert refusal(authority, request(wallet, nonce=NOW + 2, vault=foreign)) == f"Vault not registered: {foreign}"
+        assert refusal(authority, request(wallet, nonce=NOW + 2, vault=owner)) == f"Vault not registered: {owner}"
+    assert "Must deposit" in refusal(authority, request(MASTER, nonce=NOW + 3, vault=poor))
+    assert authority.role(sub, NOW) == {"role": "subAccount", "data": {"master": owner}}
+    assert authority.role(owner, NOW) == {"role": "user"}
+    for wrong in ("0x" + "0" * 40, sub):
+        with pytest.raises(InvalidConfigError, match="master"):
+            Authority(
+                ExchangeSettings(accounts=(*accounts, AccountSettings(address="0x" + "6" * 40, master=wrong))), NOW
+            )
 
 
 def test_bytes_that_are_no_signature_recover_nobody() -> None:

@@ -117,8 +117,9 @@ async def examine(
     account = address(account)
     own = role if account == signer.address else await http.info("userRole", user=account)
     findings.append(_account(account, own, where))
-    if own.role == "vault" and gateway is not None and gateway.vault_address != account:
-        text = f"{account} is a vault, and actions are not signed for it"
+    if own.role in ("vault", "subAccount") and gateway is not None and gateway.vault_address != account:
+        kind = "a vault" if own.role == "vault" else "a sub-account"
+        text = f"{account} is {kind}, and actions are not signed for it: they would be its master's"
         findings.append(Finding("key", "error", text, "set vault_address"))
     elif own.role == "vault" and role.role in ("agent", "user"):
         findings.append(_vault_key(signer.address, role, account, allow_master_key=allow_master_key))

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from hypermm._core import Action, recover_signer
-from hypermm.exceptions import InvalidInputError
+from hypermm.exceptions import InvalidConfigError, InvalidInputError
 from hypermm.exchange.loopback.actions import items
 from hypermm.exchange.loopback.agents import Agents
 from hypermm.exchange.loopback.nonces import NonceSets
@@ -92,16 +92,23 @@ def read_envelope(body: bytes) -> Envelope:
 
 
 class Authority:
-    """Accounts, agents and nonces.
+    """Accounts, sub-accounts, agents and nonces.
 
     Args:
         settings: Accounts there are, and the network signatures are made for.
         start_ms: When the exchange started, ms since 1970.
+
+    Raises:
+        InvalidConfigError: The master of a sub-account is no account, or a sub-account itself.
     """
 
     def __init__(self, settings: ExchangeSettings, start_ms: int) -> None:
         self._is_mainnet = settings.is_mainnet
         self._funded = {account.address: account.deposit_usd > 0.0 for account in settings.accounts}
+        self._master_of = {account.address: account.master for account in settings.accounts if account.master}
+        for master in self._master_of.values():
+            if master not in self._funded or master in self._master_of:
+                raise InvalidConfigError(field="master", value=master, expected="an account that is no sub-account")
         self._agents = Agents(settings.accounts, start_ms)
         self._nonces = NonceSets()
 
@@ -131,7 +138,9 @@ class Authority:
             raise Refused("Unable to recover signer.") from error
         account = self._account_of(signer, now_ms)
         if vault is not None:
-            raise Refused(f"Vault not registered: {vault}")
+            if self._master_of.get(vault) != account:
+                raise Refused(f"Vault not registered: {vault}")
+            account = vault
         if not self._funded[account]:
             raise Refused(f"Must deposit before performing actions. User: {signer}")
         read = msgspec.json.decode(action.to_json())
@@ -170,6 +179,8 @@ class Authority:
 
     def role(self, address: str, now_ms: int) -> dict[str, Any]:
         """The venue's answer to ``userRole``."""
+        if address in self._master_of:
+            return {"role": "subAccount", "data": {"master": self._master_of[address]}}
         if address in self._funded:
             return {"role": "user"}
         master = self._agents.master(address, now_ms)

@@ -54,12 +54,15 @@ class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         deposit_usd: Its money at the start on each dex, USD; 0 is an account that cannot act.
         volume_usd: What it has traded before; it counts for limits.
         agents: Who may sign for it beside its own key.
+        master: The account whose sub-account it is, None for one of its own. Who may sign for the master may sign for
+            it, and names it in ``vaultAddress``.
     """
 
     address: Address
     deposit_usd: Annotated[float, Meta(ge=0, le=1e9)] = 10_000.0
     volume_usd: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     agents: tuple[AgentSettings, ...] = ()
+    master: Address | None = None
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -178,7 +181,7 @@ def load_accounts(path: Path) -> tuple[AccountSettings, ...]:
 def _lowered(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: item.lower() if key == "address" and isinstance(item, str) else _lowered(item)
+            key: item.lower() if key in ("address", "master") and isinstance(item, str) else _lowered(item)
             for key, item in value.items()
         }
     return [_lowered(item) for item in value] if isinstance(value, list) else value
