@@ -6,16 +6,21 @@ import asyncio
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.client import backoff
+from websockets.exceptions import InvalidStatus
 
 from conftest import beside
 from hypermm import CalibratedFeature, Calibration, EngineConfig, Instrument, QuoteEngine
 from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.binance import BookTickerDecoder, BookTickerSource
+
+if TYPE_CHECKING:
+    from websockets.http11 import Request, Response
 
 MARKETS = {"BTCUSDT": "BTC"}
 TICKER = {"e": "bookTicker", "u": 5, "s": "BTCUSDT", "b": "10.0", "B": "1", "a": "11.0", "A": "2", "T": 7, "E": 8}
@@ -74,6 +79,15 @@ def test_a_frame_that_comes_late_or_twice_is_passed_over(update_id: int) -> None
     assert decoder.decode(frame(u=6)) is not None
 
 
+def test_an_exchange_that_counts_anew_is_heard() -> None:
+    """Kills: a feed that is silent for ever after the exchange's ids began again below the last one."""
+    decoder = BookTickerDecoder(MARKETS)
+    assert decoder.decode(frame(u=10**12, T=7)) is not None
+    assert decoder.decode(frame(u=1, T=7)) is None
+    assert decoder.decode(frame(u=1, T=8, b="9.0")) is not None
+    assert decoder.decode(frame(u=2, T=8)) is not None
+
+
 def test_other_streams_and_symbols_say_nothing() -> None:
     """Kills: a symbol that is not asked for."""
     decoder = BookTickerDecoder(MARKETS)
@@ -127,3 +141,47 @@ def test_the_live_source_goes_on_after_the_connection_ends_and_counts_what_it_ca
     assert paths == ["/stream?streams=btcusdt@bookTicker"] * 2
     assert [time_ns for time_ns, _ in heard] == [42, 42]
     assert {update.price for _, update in heard} == {10.5}
+
+
+@pytest.mark.parametrize("status", [429, 418, 403, 503])
+def test_a_handshake_refused_for_now_is_tried_again_and_told(
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kills: a source that dies of one 429 and the live run with it; a refusal that nobody is told."""
+    monkeypatch.setattr(backoff, "__defaults__", tuple(0.01 for _ in backoff.__defaults__ or ()))
+    asked: list[str] = []
+
+    def refuse(connection: ServerConnection, request: Request) -> Response | None:
+        asked.append(request.path)
+        return connection.respond(status, "later") if len(asked) <= 2 else None
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send(frame().decode())
+
+    async def listen() -> float:
+        async with serve(exchange, "127.0.0.1", 0, process_request=refuse) as server:
+            port = server.sockets[0].getsockname()[1]
+            source = BookTickerSource(MARKETS, lambda: 42, url=f"ws://127.0.0.1:{port}", pause_s=0.01)
+            async for _, update in source.prices():
+                return update.price
+        return 0.0
+
+    assert asyncio.run(asyncio.wait_for(listen(), 20)) == 10.5
+    assert len(asked) == 3
+    assert caplog.text.count(f"HTTP {status}") == 2
+
+
+def test_an_address_that_is_none_ends_the_source() -> None:
+    """Kills: a mistake in the settings that is tried again for ever."""
+
+    async def listen() -> None:
+        async with serve(lambda _: asyncio.sleep(0), "127.0.0.1", 0, process_request=refuse) as server:
+            port = server.sockets[0].getsockname()[1]
+            async for _ in BookTickerSource(MARKETS, lambda: 42, url=f"ws://127.0.0.1:{port}").prices():
+                pass
+
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(404, "nothing here")
+
+    with pytest.raises(InvalidStatus):
+        asyncio.run(asyncio.wait_for(listen(), 20))

@@ -56,7 +56,7 @@ class BookTickerDecoder:
                 field="markets", value=dict(markets), expected="a name by symbol", hint='such as {"BTCUSDT": "BTC"}'
             )
         self._markets = {symbol.upper(): name for symbol, name in markets.items()}
-        self._last: dict[str, int] = {}
+        self._last: dict[str, tuple[int, int]] = {}
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -66,7 +66,8 @@ class BookTickerDecoder:
     def decode(self, frame: bytes | str) -> ReferenceUpdate | None:
         """The price a frame of the combined stream tells; None of other streams, other symbols, and what is old.
 
-        A frame whose update id is not above the last one of its symbol came late, or twice after a reconnect.
+        A frame whose update id is not above the last one of its symbol came late, or twice after a reconnect; unless
+        its time is later: then the exchange counts anew.
 
         Raises:
             WireError: A frame of bookTicker that cannot be read, or says what cannot be; nothing of it is kept.
@@ -82,14 +83,15 @@ class BookTickerDecoder:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _refused("data", bytes(envelope.data), f"a bookTicker: {error}") from error
         name = self._markets.get(ticker.s)
-        if name is None or ticker.u <= self._last.get(ticker.s, -1):
+        last_id, last_ms = self._last.get(ticker.s, (-1, -1))
+        if name is None or (last_id >= ticker.u and last_ms >= ticker.T):
             return None
         for field, price in (("b", ticker.b), ("a", ticker.a)):
             if not 0.0 < price < float("inf"):
                 raise _refused(field, price, "a price above 0")
         if ticker.b > ticker.a:
             raise _refused("b", ticker.b, f"a bid of at most the offer, {ticker.a}")
-        self._last[ticker.s] = ticker.u
+        self._last[ticker.s] = (ticker.u, ticker.T)
         return ReferenceUpdate(name, ticker.T * _NS_PER_MS, 0.5 * (ticker.b + ticker.a))
 
 
