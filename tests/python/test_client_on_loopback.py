@@ -34,7 +34,7 @@ from hypermm.exchange.hyperliquid.websocket import Websocket
 from hypermm.exchange.orders import CancelOrder, NewOrder, OutcomeKind, Refusal, ReplaceOrder, TimeInForce
 from loopback_exchange import exchange_thread
 
-FUNDED, EMPTY = "0x" + "ab" * 20, "0x" + "cd" * 20
+FUNDED, EMPTY, SUB = "0x" + "ab" * 20, "0x" + "cd" * 20, "0x" + "ef" * 20
 KEYS = {"funded": "a7" * 32, "empty": "b8" * 32, "nobody": "c9" * 32}
 
 
@@ -59,13 +59,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         addresses[name] = Signer.from_file(files[name], is_mainnet=False).address
     # Its own limits would make thirty questions a minute wait: the client's side of them is tested elsewhere.
     settings = loopback.ExchangeSettings(
-        accounts=tuple(
-            loopback.AccountSettings(
-                address=address,
-                deposit_usd=deposit,
-                agents=(loopback.AgentSettings(address=addresses[name], name="mm"),),
-            )
-            for name, address, deposit in (("funded", FUNDED, 100_000.0), ("empty", EMPTY, 0.0))
+        accounts=(
+            *(
+                loopback.AccountSettings(
+                    address=address,
+                    deposit_usd=deposit,
+                    agents=(loopback.AgentSettings(address=addresses[name], name="mm"),),
+                )
+                for name, address, deposit in (("funded", FUNDED, 100_000.0), ("empty", EMPTY, 0.0))
+            ),
+            loopback.AccountSettings(address=SUB, deposit_usd=5_000.0, master=FUNDED),
         ),
         limits=loopback.Limits(weight_per_minute=1_000_000),
     )
@@ -98,16 +101,20 @@ class Trader:
 
 
 @contextlib.asynccontextmanager
-async def trader(place: Place) -> AsyncIterator[Trader]:
+async def trader(place: Place, account: str = FUNDED, vault: str | None = None) -> AsyncIterator[Trader]:
     signer = Signer.from_file(place.files["funded"], is_mainnet=False, account_address=FUNDED)
     nonces = NonceCounter(place.folder / "nonces", signer.address)
     draw = random.Random(0).random  # noqa: S311 - a seeded test
     async with HttpClient(endpoint(place.url), WallClock(), draw) as http:
         universe = await load_universe(http, ["ETH"])
         assets = {"ETH": universe.asset("ETH")}
-        websocket = Websocket(Session(universe, ["ETH"], draw, user=FUNDED, weight=http.weight), http.venue, http.clock)
+        websocket = Websocket(
+            Session(universe, ["ETH"], draw, user=account, weight=http.weight), http.venue, http.clock
+        )
         names = ClientIds(random.SystemRandom().getrandbits(64))
-        gateway = Gateway(FUNDED, assets, signer, nonces, names, http, websocket=websocket, expires_after_s=4.0)
+        gateway = Gateway(
+            account, assets, signer, nonces, names, http, websocket=websocket, vault_address=vault, expires_after_s=4.0
+        )
         made = Trader(gateway, websocket, http, QuoteEngine(Instrument("ETH", 4, 25)))
 
         async def consume() -> None:
@@ -181,6 +188,72 @@ def test_a_lost_answer_orders_fills_and_a_dropped_socket_leave_one_truth(
             await made.until(lambda: not made.engine.open_orders)
 
     asyncio.run(main())
+
+
+def test_a_sub_account_has_its_own_orders_fills_and_money(place: Place) -> None:
+    """Killed by: an action without vaultAddress, which is the master's; questions about the master."""
+
+    async def main() -> None:
+        async with trader(place, SUB, SUB) as made:
+            await made.until(lambda: made.engine.mid_price)
+            placed = await made.gateway.place([order(made, 0.9)])
+            assert placed[0].kind is OutcomeKind.RESTING
+            taken = await made.gateway.place([order(made, 1.01, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)])
+            assert taken[0].kind is OutcomeKind.FILLED
+            await made.until(lambda: made.engine.position > 0.0 and len(made.engine.open_orders) == 1)
+            state = await made.http.info("clearinghouseState", user=SUB)
+            assert [row.position.szi for row in state.assetPositions] == [pytest.approx(taken[0].filled_size)]
+            assert 4_000.0 < state.marginSummary.accountValue < 5_001.0
+            assert not (await made.http.info("openOrders", user=FUNDED))
+            assert [row.kind for row in await made.gateway.cancel_all()] == [OutcomeKind.ACCEPTED]
+            assert not (await made.http.info("openOrders", user=SUB))
+
+    asyncio.run(main())
+
+
+def test_a_sub_account_without_vault_address_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told = connect(place, capsys, account=SUB)
+    assert code == 2
+    assert f"{SUB} is a sub-account, and actions are not signed for it" in told
+    code, told = connect(place, capsys, f"--set=exchange.vault_address={SUB}")
+    assert code == 0
+    assert f"{SUB} is a subAccount on testnet" in told
+
+
+@pytest.mark.verify
+def test_a_spent_account_leaves_the_market(place: Place, tmp_path: Path) -> None:
+    """Killed by: a batch that waits for a slot of one and is refused whole, for ever."""
+    settings = loopback.ExchangeSettings(
+        accounts=(
+            loopback.AccountSettings(
+                address=FUNDED,
+                deposit_usd=100_000.0,
+                agents=(loopback.AgentSettings(address=place.addresses["funded"], name="mm"),),
+            ),
+        ),
+        limits=loopback.Limits(weight_per_minute=1_000_000),
+        initial_requests=3,
+    )
+
+    async def main(url: str) -> None:
+        async with trader(Place(tmp_path, url, place.files, place.addresses)) as made:
+            await made.until(lambda: made.engine.mid_price)
+            for factor in (0.9, 0.91, 0.92):
+                assert (await made.gateway.place([order(made, factor)]))[0].kind is OutcomeKind.RESTING
+            refused = await made.gateway.place([order(made, 0.93)])
+            assert refused[0].refusal is Refusal.RATE_LIMIT
+            await asyncio.sleep(11.0)
+            assert (await made.gateway.place([order(made, 0.93)]))[0].kind is OutcomeKind.RESTING
+            # Six in all, and two are left: two at once, two in 11 s each.
+            begin_s = time.monotonic()
+            assert [row.kind for row in await made.gateway.cancel_all()] == [OutcomeKind.ACCEPTED] * 4
+            took_s = time.monotonic() - begin_s
+            print(f"a spent account canceled 4 orders, 2 beyond its limit, in {took_s:.1f} s")
+            assert 20.0 < took_s < 30.0
+            assert await made.http.info("openOrders", user=FUNDED) == []
+
+    with exchange_thread(tmp_path, settings, []) as url:
+        asyncio.run(main(url))
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------

@@ -156,6 +156,25 @@ def test_a_vault_is_traded_for_when_the_venue_takes_a_signature_for_it(stranger:
     assert "set vault_address" in told
 
 
+def test_a_sub_account_is_traded_for_only_when_actions_are_signed_for_it(stranger: Stranger) -> None:
+    """Killed by: its address as the account, every check passed, and the orders its master's."""
+    stranger.roles |= {
+        stranger.signer: {"role": "agent", "data": {"user": OTHER}},
+        ACCOUNT: {"role": "subAccount", "data": {"master": OTHER}},
+        OTHER: {"role": "user"},
+    }
+    code, told = stranger.connect("--check")
+    assert code == 2
+    assert f"{ACCOUNT} is a sub-account, and actions are not signed for it" in told
+    assert "set vault_address" in told
+    assert not stranger.venue.actions
+    stranger.venue.answers["noop"] = {"status": "ok", "response": {"type": "default"}}
+    code, told = stranger.connect("--check", "--set", f"exchange.vault_address={ACCOUNT}")
+    assert code == 0
+    assert f"is an agent of {OTHER}" in told
+    assert [row["vaultAddress"] for row in stranger.venue.actions] == [ACCOUNT]
+
+
 def test_the_clock_is_that_of_the_attempt_that_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed by: the clock measured over the attempts before, and the pauses between them."""
     now_ns = [1_700_000_000_000_000_000]
@@ -229,6 +248,33 @@ def test_an_unfunded_account_is_told_where(stranger: Stranger, money: dict[str, 
     code, told = stranger.connect("--check")
     assert code == 0
     assert "transfer it from spot" in told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'private_key = "0x{}"', 'account_address = "0x{}"', 'account_address = "{}"', "private_key = 0x{}",
+        'key_file = "0x{}"', 'base_url = "{}"', 'coins = ["0x{}"]', '0x{} = "key"', '[0x{}]',
+    ],
+)  # fmt: skip
+def test_a_key_in_the_settings_is_refused_and_not_printed(stranger: Stranger, line: str) -> None:
+    """Killed by: a refusal that quotes what was put where an address, a name or a table belongs."""
+    name = line.partition(" =")[0]
+    kept = [row for row in stranger.config.read_text().splitlines() if not row.startswith(name)]
+    key = "5a" * 32
+    stranger.config.write_text("\n".join([*kept, line.format(key)]))
+    code, told = stranger.connect("--check")
+    assert code != 0
+    assert "(not shown: it looks like a key)" in told
+    assert not [form for form in (key[:16], str(int(key, 16))[:16]) if form in told]
+
+
+@pytest.mark.parametrize("key", ["private_key", "exchange.account_address", "exchange.coins", "exchange"])
+def test_a_key_on_the_command_line_is_refused_and_not_printed(stranger: Stranger, key: str) -> None:
+    code, told = stranger.connect("--check", "--set", f"{key}=0x{'5a' * 32}")
+    assert code != 0
+    assert "(not shown: it looks like a key)" in told
+    assert "5a5a" not in told
 
 
 def test_an_account_the_network_does_not_know_is_told(stranger: Stranger) -> None:

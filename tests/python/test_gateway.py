@@ -21,6 +21,7 @@ from hypermm._core import Action, NonceCounter, Signer, recover_signer
 from hypermm.exceptions import AnswerLostError, InvalidInputError
 from hypermm.exchange.hyperliquid import gateway as gateway_module
 from hypermm.exchange.hyperliquid import http as http_module
+from hypermm.exchange.hyperliquid import lost_orders as lost_orders_module
 from hypermm.exchange.hyperliquid import posts
 from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.clock import WallClock
@@ -154,7 +155,7 @@ def test_orders_are_placed_replaced_and_canceled_by_either_way(
         for row in venue.actions:
             signature = (row["signature"]["r"], row["signature"]["s"], row["signature"]["v"])
             action = Action.from_json(json.dumps(row["action"]))
-            terms = {"is_mainnet": False, "expires_after_ms": row["expiresAfter"]}
+            terms = {"is_mainnet": False, "expires_after_ms": row.get("expiresAfter")}
             assert recover_signer(action, signature, row["nonce"], **terms) == made.signer.address
 
     run(venue, tmp_path, act, websocket=websocket)
@@ -207,7 +208,7 @@ def test_a_looked_up_order_tells_what_it_traded_and_why_it_was_refused(
         "coin": "ETH", "side": "B", "limitPx": "2900", "sz": remaining, "origSz": "1.0", "oid": 7, "timestamp": 1,
     }  # fmt: skip
     told = {"status": "order", "order": {"order": row, "status": status, "statusTimestamp": 2}}
-    outcome = gateway_module._outcome_of(read_info("orderStatus", json.dumps(told)).order)
+    outcome = lost_orders_module._outcome_of(read_info("orderStatus", json.dumps(told)).order)
     assert (outcome.kind, outcome.filled_size, outcome.refusal, outcome.venue_id) == (kind, filled, refusal, 7)
 
 
@@ -234,7 +235,7 @@ def test_cancels_do_not_wait_for_questions(
     """Killed by: a listing kept to what ordinary questions may use; a cancel that waits for a count of requests."""
     monkeypatch.setattr(gateway_module, "RECOUNT_WITHIN_S", 0.05)
     row = {"coin": "ETH", "side": "B", "limitPx": "1.0", "sz": "1.0", "oid": 50, "timestamp": 1}
-    venue.answers["openOrders"] = lambda payload: [] if payload.get("dex") else [row]
+    venue.answers["frontendOpenOrders"] = lambda payload: [] if payload.get("dex") else [row]
 
     async def act(made: Rig) -> None:
         gateway, weight = made.gateway, made.http.weight
@@ -288,7 +289,7 @@ def test_what_the_venue_does_not_tell_is_raised_as_lost(
     venue: FakeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed by: calling an order refused that may rest."""
-    monkeypatch.setattr(gateway_module, "GIVE_UP_AFTER_S", 0.1)
+    monkeypatch.setattr(lost_orders_module, "GIVE_UP_AFTER_S", 0.1)
 
     async def act(made: Rig) -> None:
         venue.lose_answers = True
@@ -441,7 +442,7 @@ def test_everything_of_ours_that_rests_is_canceled_and_nothing_of_other_coins(
         {"coin": coin, "side": "B", "limitPx": "1.0", "sz": "1.0", "oid": oid, "timestamp": 1}
         for oid, coin in enumerate(("ETH", "SOL", "BTC", "ETH"), start=50)
     ]
-    venue.answers["openOrders"] = lambda payload: [] if payload.get("dex") else rows
+    venue.answers["frontendOpenOrders"] = lambda payload: [] if payload.get("dex") else rows
 
     async def act(made: Rig) -> Any:
         return await made.gateway.cancel_all()

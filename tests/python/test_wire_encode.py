@@ -175,6 +175,13 @@ def test_cancels_by_number_and_by_name_stand_apart_and_are_fast(by_name: list[bo
     assert sorted(seen) == list(range(len(by_name)))
 
 
+def test_cancels_that_are_not_fast_have_no_mark() -> None:
+    # Kills: "f": false, over which the venue's hash is another.
+    cancels = [CancelOrder("BTC", 7), CancelOrder("BTC", NAME)]
+    actions = [action for action, _ in encode.cancel_actions(cancels, ASSETS, fast=False)]
+    assert [list(action) for action in actions] == [["type", "cancels"]] * 2
+
+
 def test_replacements_are_post_only_and_named_anew() -> None:
     with pytest.raises(InvalidInputError, match="time_in_force"):
         encode.replace_actions([ReplaceOrder(1, order(time_in_force=TimeInForce.GOOD_TILL_CANCELED))], ASSETS)

@@ -5,6 +5,7 @@ Prices and sizes come as exact integers (price units, lots) and are written with
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,7 @@ __all__ = [
     "decimal_text",
     "envelope",
     "info_request",
+    "known_asset",
     "leverage_action",
     "order_actions",
     "post",
@@ -144,6 +146,33 @@ def _client_id(text: str) -> str:
     return text
 
 
+def known_asset(assets: Mapping[str, Asset], coin: str) -> Asset:
+    """The asset of a coin.
+
+    Raises:
+        InvalidInputError: It is none of `assets`.
+    """
+    asset = assets.get(coin)
+    if asset is None:
+        raise InvalidInputError(field="coin", value=coin, expected=f"one of {', '.join(sorted(assets)) or 'none'}")
+    return asset
+
+
+def _order_id(order_id: str | int) -> str | int:
+    """A name, or a number of any integer type, such as numpy's; JSON takes Python's alone."""
+    if isinstance(order_id, str):
+        return _client_id(order_id)
+    try:
+        number = operator.index(order_id)
+    except TypeError:
+        number = -1
+    if isinstance(order_id, bool) or not 0 <= number < 1 << 64:
+        raise InvalidInputError(
+            field="order_id", value=order_id, expected="a name of ours, or a number from 0 to 2^64 − 1"
+        )
+    return number
+
+
 # --- actions ----------------------------------------------------------------------------------------------------
 
 
@@ -154,7 +183,7 @@ def batches(items: Sequence[Item], size: int = MAX_BATCH) -> Iterator[Sequence[I
 
 
 def _order(order: NewOrder, assets: Mapping[str, Asset]) -> Action:
-    asset = assets[order.coin]
+    asset = known_asset(assets, order.coin)
     wire: Action = {
         "a": asset.asset_id,
         "b": order.side is Side.BUY,
@@ -190,19 +219,32 @@ def order_actions(orders: Sequence[NewOrder], assets: Mapping[str, Asset]) -> li
     ]
 
 
-def cancel_actions(cancels: Sequence[CancelOrder], assets: Mapping[str, Asset]) -> list[tuple[Action, list[int]]]:
-    """Fast cancels, by number and by name in actions of their own, each with the places of its items in `cancels`."""
-    by_number = [i for i, cancel in enumerate(cancels) if isinstance(cancel.order_id, int)]
-    by_name = [i for i, cancel in enumerate(cancels) if isinstance(cancel.order_id, str)]
+def cancel_actions(
+    cancels: Sequence[CancelOrder], assets: Mapping[str, Asset], *, fast: bool = True
+) -> list[tuple[Action, list[int]]]:
+    """Cancels, by number and by name in actions of their own, each with the places of its items in `cancels`.
+
+    Args:
+        cancels: What to cancel.
+        assets: Asset by coin.
+        fast: Before orders that take; the venue refuses it for trigger orders.
+
+    Raises:
+        InvalidInputError: An unknown coin, or neither a name nor a number; nothing was built.
+    """
+    ids = [_order_id(cancel.order_id) for cancel in cancels]
+    numbers = [known_asset(assets, cancel.coin).asset_id for cancel in cancels]
+    by_number = [i for i, order_id in enumerate(ids) if isinstance(order_id, int)]
+    by_name = [i for i, order_id in enumerate(ids) if isinstance(order_id, str)]
+    # It must be left out where it is false.
+    mark = {"f": True} if fast else {}
     actions: list[tuple[Action, list[int]]] = []
     for run in batches(by_number):
-        rows = [{"a": assets[cancels[i].coin].asset_id, "o": cancels[i].order_id} for i in run]
-        actions.append(({"type": "cancel", "cancels": rows, "f": True}, list(run)))
+        rows = [{"a": numbers[i], "o": ids[i]} for i in run]
+        actions.append(({"type": "cancel", "cancels": rows} | mark, list(run)))
     for run in batches(by_name):
-        named = [
-            {"asset": assets[cancels[i].coin].asset_id, "cloid": _client_id(str(cancels[i].order_id))} for i in run
-        ]
-        actions.append(({"type": "cancelByCloid", "cancels": named, "f": True}, list(run)))
+        named = [{"asset": numbers[i], "cloid": ids[i]} for i in run]
+        actions.append(({"type": "cancelByCloid", "cancels": named} | mark, list(run)))
     return actions
 
 
@@ -221,8 +263,7 @@ def replace_actions(
             raise InvalidInputError(field="time_in_force", value=order.time_in_force.value, expected="post_only")
         if order.client_id == target:
             raise InvalidInputError(field="client_id", value=target, expected="a name of its own for the new order")
-        name = target if isinstance(target, int) else _client_id(target)
-        wires.append({"oid": name, "order": _order(order, assets)})
+        wires.append({"oid": _order_id(target), "order": _order(order, assets)})
     places = range(len(wires))
     return [({"type": "batchModify", "modifies": [wires[i] for i in run]}, list(run)) for run in batches(places)]
 

@@ -27,6 +27,7 @@ __all__ = ["HttpClient", "load_universe"]
 TIMEOUT_S = 10.0
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.25
+_TIMED_OUT = 408
 _TOO_MANY = 429
 _SERVER_FAULT = 500
 _JSON = {"Content-Type": "application/json"}
@@ -161,7 +162,8 @@ class HttpClient:
             raise AnswerLostError(field=where, value=_words(error), expected="an answer") from error
         if status == _TOO_MANY:
             self.weight.refused(self.clock())
-        if status >= _SERVER_FAULT:
+        # Who waited in vain may have passed on what he had.
+        if status >= _SERVER_FAULT or status == _TIMED_OUT:
             raise AnswerLostError(field=where, value=f"HTTP {status} {_text(answer)}", expected="an answer")
         if status >= 300:
             raise VenueError(field=where, value=f"{status} {_text(answer)}", expected="200")
@@ -170,7 +172,8 @@ class HttpClient:
     async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
         if self._client is None:
             raise VenueError(field="client", value="closed", expected="one inside its async with")
-        async with self._client.post(self.venue.http_url + path, data=body) as answer:
+        # A redirect would take what is signed to somebody else, and make a question of an action.
+        async with self._client.post(self.venue.http_url + path, data=body, allow_redirects=False) as answer:
             return answer.status, await answer.read()
 
 
