@@ -52,7 +52,7 @@ _PHRASE = re.compile(r"\b[^\W\d_]{3,8}(?:[\s,]+[^\W\d_]{3,8}\b){11,}")
 _NOT_SHOWN = "(not shown: it looks like a key)"
 
 
-def _redacted(text: str) -> str:
+def redacted(text: str) -> str:
     """The text without what may be a private key or a recovery phrase put where something else belongs."""
     text = _LONG_WORD.sub(lambda word: _NOT_SHOWN if _DIGITS_OF_A_KEY.search(word[0]) else word[0], text)
     return _PHRASE.sub(_NOT_SHOWN, text)
@@ -77,13 +77,13 @@ class HypermmError(Exception):
     def __init__(
         self, message: str = "", *, field: str = "", value: object = "", expected: str = "", hint: str = ""
     ) -> None:
-        self.field = _redacted(field)
-        self.value = _redacted(value if isinstance(value, str) else repr(value))
-        self.expected = _redacted(expected)
-        self.hint = _redacted(hint)
+        self.field = redacted(field)
+        self.value = redacted(value if isinstance(value, str) else repr(value))
+        self.expected = redacted(expected)
+        self.hint = redacted(hint)
         if not message:
             message = f"{self.field} = {self.value}: expected {self.expected}" + (f"; {self.hint}" if hint else "")
-        super().__init__(_redacted(message))
+        super().__init__(redacted(message))
 
 
 class InvalidInputError(HypermmError, ValueError):

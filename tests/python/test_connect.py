@@ -275,6 +275,9 @@ def test_a_key_on_the_command_line_is_refused_and_not_printed(stranger: Stranger
     assert code != 0
     assert "(not shown: it looks like a key)" in told
     assert "5a5a" not in told
+    code, told = stranger.connect(f"0x{'5a' * 32}")
+    assert code == 2
+    assert "Got unexpected extra argument ((not shown: it looks like a key))" in told
 
 
 def test_an_account_the_network_does_not_know_is_told(stranger: Stranger) -> None:

@@ -26,7 +26,7 @@ from hypermm.cli.recording import recording
 from hypermm.cli.scenario import scenario
 from hypermm.cli.sweep import sweep
 from hypermm.cli.tune import tune
-from hypermm.exceptions import HypermmError, InternalError
+from hypermm.exceptions import HypermmError, InternalError, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,5 +88,6 @@ def _run(arguments: list[str], *, debug: bool) -> int:
 def _say(message: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    sys.stderr.write("hypermm: " + " ".join(message.split()) + "\n")
+    # Ours are already; the parser quotes arguments as they are.
+    sys.stderr.write("hypermm: " + redacted(" ".join(message.split())) + "\n")
     return code
