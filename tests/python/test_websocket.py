@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from fake_exchange import FakeExchange
 from hypermm.exchange.hyperliquid import clock as clock_module
@@ -249,6 +250,31 @@ def test_a_venue_that_is_away_is_tried_again_and_again(monkeypatch: pytest.Monke
     waits = with_venue(act)
     assert all(0.5 * 0.02 * 2**i <= wait <= 0.02 * 2**i for i, wait in enumerate(waits))
     assert len({wait / 2**i for i, wait in enumerate(waits)}) == 4
+
+
+def test_a_redirect_is_no_connection() -> None:
+    """Killed by: a socket, and signed actions in it, at wherever the answer pointed to."""
+
+    async def act(venue: FakeExchange, http: HttpClient) -> None:
+        async def away(_: web.Request) -> web.Response:
+            raise web.HTTPTemporaryRedirect(location=venue.url.replace("http", "ws") + "/ws")
+
+        app = web.Application()
+        app.router.add_get("/ws", away)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        websocket = await made(venue, http, at=endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}"))
+        running = asyncio.create_task(websocket.run())
+        while not websocket.counts.disconnections:
+            await asyncio.sleep(0.01)
+        websocket.stop()
+        await running
+        await runner.cleanup()
+        assert websocket.counts.connections == 0
+        assert not venue.connections
+
+    with_venue(act)
 
 
 @pytest.mark.parametrize("answers", [True, False])

@@ -44,6 +44,14 @@ _SHORTEST_WAIT_S = 0.001
 _log = logging.getLogger(__name__)
 
 
+class _Connect(connect):
+    """Without redirects: one would take what is signed to somebody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """The refusal it is to us."""
+        return exc
+
+
 class Received(Struct, gc=False):
     """A frame and what it says, or notices without a frame.
 
@@ -203,7 +211,7 @@ class Websocket:
         reason = STOPPED
         try:
             # The venue's own rule is a ping in JSON; it neither sends nor needs the protocol's, nor compresses.
-            socket = await connect(
+            socket = await _Connect(
                 self._url,
                 compression=None,
                 ping_interval=None,
