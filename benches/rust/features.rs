@@ -84,12 +84,12 @@ impl Market {
     #[inline(always)]
     fn on_levels<const FEATURES_ON: bool>(&mut self, time_ns: i64, event: &MarketEvent<'_>) {
         match event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, .. } => {
                 let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
                 let checked = Book::check_snapshot(&self.instrument, levels).unwrap();
                 self.book.apply_snapshot(time_ns, &checked);
             }
-            MarketEvent::Best { bid, ask } => self.on_best(time_ns, *bid, *ask),
+            MarketEvent::Best { bid, ask, .. } => self.on_best(time_ns, *bid, *ask),
             _ => {}
         }
         if FEATURES_ON {

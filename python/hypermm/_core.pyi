@@ -893,7 +893,14 @@ class QuoteEngine:
 
     def __new__(cls, instrument: Instrument, config: EngineConfig | None = None) -> QuoteEngine: ...
     def on_book(
-        self, time_ns: _Time, bid_prices: _Column, bid_sizes: _Column, ask_prices: _Column, ask_sizes: _Column
+        self,
+        time_ns: _Time,
+        bid_prices: _Column,
+        bid_sizes: _Column,
+        ask_prices: _Column,
+        ask_sizes: _Column,
+        *,
+        exchange_time_ns: _Time | None = None,
     ) -> None:
         """Takes in a whole book.
 
@@ -903,6 +910,9 @@ class QuoteEngine:
             bid_sizes: Shape (n,), contracts, above 0.
             ask_prices: Shape (m,), best first, strictly rising, on the price grid; may be empty.
             ask_sizes: Shape (m,), contracts, above 0.
+            exchange_time_ns: Venue's timestamp. Books often tell of a print before the tape does; with both
+                timestamps the engine knows which came first (section 2). Without one, the mid a print met is the one
+                heard at least 50 ms before it.
 
         Raises:
             InvalidInputError: Lengths differ, a number is not finite and positive, off the grid or out of order, or
@@ -917,10 +927,13 @@ class QuoteEngine:
         bid_size: _Number | None,
         ask_price: _Number | None,
         ask_size: _Number | None,
+        *,
+        exchange_time_ns: _Time | None = None,
     ) -> None:
         """Takes in the best bid and offer between books; None and None is an empty side.
 
         A book crossed by the overlay of the two streams is no error: the quote's status is CROSSED until they agree.
+        `exchange_time_ns` is the venue's timestamp, as in `on_book`.
         """
 
     def on_trade(

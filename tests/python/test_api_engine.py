@@ -141,6 +141,36 @@ def test_trades_at_once_equal_trades_one_by_one_all_or_none() -> None:
     assert engine.snapshot() == before
 
 
+@pytest.mark.parametrize("kind", ["book", "best"])
+def test_a_print_is_measured_from_the_mid_of_an_earlier_block(kind: str) -> None:
+    """Kills: a venue time of a book or best that does not arrive, or is taken for the receive time."""
+
+    def decay(*, told_first: bool) -> float:
+        engine = QuoteEngine(INSTRUMENT, CONFIG)
+        for step in range(100):
+            block = T0 + step * SECOND
+            heard = block + 400_000_000
+
+            def show(time: int, exchange_time: int, bid: float) -> None:
+                if kind == "best":
+                    engine.on_best(time, bid, 1.0, bid + 1.0, 1.0, exchange_time_ns=exchange_time)
+                else:
+                    engine.on_book(time, [bid], [1.0], [bid + 1.0], [1.0], exchange_time_ns=exchange_time)
+
+            show(heard - 500_000_000, block - 500_000_000, 4400.0)
+            if told_first:
+                show(heard - 200_000_000, block, 4396.0)
+            engine.on_trade(heard, 4397.0, 1.0, Side.SELL, exchange_time_ns=block)
+            if not told_first:
+                show(heard, block, 4396.0)
+        return engine.estimates()["bid_depth_decay"]
+
+    assert decay(told_first=True) == pytest.approx(decay(told_first=False), rel=1e-3)
+    engine = QuoteEngine(INSTRUMENT, CONFIG)
+    with pytest.raises(InvalidInputError, match="exchange_time_ns"):
+        engine.on_best(T0, 4400.0, 1.0, 4401.0, 1.0, exchange_time_ns=T0 // SECOND)
+
+
 def test_empty_sides_are_said_by_none() -> None:
     engine = engine_with_history()
     engine.on_best(T0 + 9, None, None, 4400.1, 1.0)

@@ -104,7 +104,8 @@ def test_books_reach_the_engine_side_by_side() -> None:
     assert (event.bid_prices, event.ask_prices) == ([2999.9, 2999.8], [3000.1, 3000.4])
     target, by_hand = engine(), engine()
     apply_frame([event], {COIN: target}, NOW)
-    by_hand.on_book(NOW, [2999.9, 2999.8], [1.0, 1.0], [3000.1, 3000.4], [1.0, 1.0])
+    levels = ([2999.9, 2999.8], [1.0, 1.0], [3000.1, 3000.4], [1.0, 1.0])
+    by_hand.on_book(NOW, *levels, exchange_time_ns=event.exchange_time_ns)
     assert target.snapshot() == by_hand.snapshot()
 
 

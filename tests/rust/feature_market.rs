@@ -34,12 +34,12 @@ impl Market {
     pub(crate) fn on(&mut self, time_ns: i64, event: &MarketEvent<'_>) {
         self.pipeline.advance(time_ns, &self.book);
         match event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, .. } => {
                 let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
                 self.book.apply_snapshot(time_ns, &Book::check_snapshot(&self.instrument, levels).unwrap());
                 self.pipeline.on_book(time_ns, &self.book);
             }
-            MarketEvent::Best { bid, ask } => {
+            MarketEvent::Best { bid, ask, .. } => {
                 let bid = Book::check_best(&self.instrument, Side::Buy, *bid).unwrap();
                 let ask = Book::check_best(&self.instrument, Side::Sell, *ask).unwrap();
                 self.book.apply_best(time_ns, bid, ask);
@@ -75,6 +75,7 @@ impl Market {
             bid_sizes: &bid_sizes,
             ask_prices: &ask_prices,
             ask_sizes: &ask_sizes,
+            exchange_time_ns: None,
         };
         self.on(time_ns, &event);
     }

@@ -59,15 +59,15 @@ fn an_empty_band_or_a_book_without_a_mid_gives_no_value() {
         market.on_even(second * S, MID);
     }
     // A spread of 40 bps: nothing within 2, 5 and 10.
-    let wide = MarketEvent::Best { bid: Some((MID - 4.0, 1.0)), ask: Some((MID + 4.0, 2.0)) };
+    let wide = MarketEvent::Best { bid: Some((MID - 4.0, 1.0)), ask: Some((MID + 4.0, 2.0)), exchange_time_ns: None };
     market.on(4 * S, &wide);
     for id in [F::BookImbalance2, F::BookImbalance5, F::BookImbalance10, F::PressureGradient, F::BookAcceleration] {
         assert_eq!(market.read(id, 4 * S).status(), FeatureStatus::Undefined, "{id:?}");
     }
     assert!(market.read(F::BookImbalance25, 4 * S).value().is_some());
-    let one_sided = MarketEvent::Best { bid: Some((MID - 4.0, 1.0)), ask: None };
-    let locked = MarketEvent::Best { bid: Some((MID, 1.0)), ask: Some((MID, 1.0)) };
-    let crossed = MarketEvent::Best { bid: Some((MID + 1.0, 1.0)), ask: Some((MID, 1.0)) };
+    let one_sided = MarketEvent::Best { bid: Some((MID - 4.0, 1.0)), ask: None, exchange_time_ns: None };
+    let locked = MarketEvent::Best { bid: Some((MID, 1.0)), ask: Some((MID, 1.0)), exchange_time_ns: None };
+    let crossed = MarketEvent::Best { bid: Some((MID + 1.0, 1.0)), ask: Some((MID, 1.0)), exchange_time_ns: None };
     for event in [one_sided, locked, crossed] {
         let mut market = market.clone();
         market.on(5 * S, &event);
@@ -91,8 +91,13 @@ fn the_band_covered_is_as_far_as_the_shallower_side_is_known() {
     use FeatureId as F;
     let mut market = Market::new();
     let (bids, asks) = ([1999.9, 1999.0], [2000.1, 2003.0, 2006.0]);
-    let event =
-        MarketEvent::Book { bid_prices: &bids, bid_sizes: &[1.0, 2.0], ask_prices: &asks, ask_sizes: &[3.0, 4.0, 5.0] };
+    let event = MarketEvent::Book {
+        bid_prices: &bids,
+        bid_sizes: &[1.0, 2.0],
+        ask_prices: &asks,
+        ask_sizes: &[3.0, 4.0, 5.0],
+        exchange_time_ns: None,
+    };
     market.on(S, &event);
     let covered = |id: FeatureId| market.read(id, S).covered_bps().unwrap();
     assert!((covered(F::BookImbalance2) - 2.0).abs() < 1e-12);

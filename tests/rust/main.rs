@@ -25,6 +25,7 @@ mod matching_naive;
 mod matching_oracle;
 mod matching_rules;
 mod matching_speed;
+mod mid_before;
 mod outcome_breakdown;
 mod paper_gap;
 mod planted_forecast;

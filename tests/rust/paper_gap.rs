@@ -128,7 +128,7 @@ impl Strategy for Distant {
     type Error = Error;
 
     fn on_event(&mut self, _: TimestampNs, event: &MarketEvent<'_>) -> Result<()> {
-        if let MarketEvent::Best { bid: Some((bid, _)), ask: Some((ask, _)) } = event {
+        if let MarketEvent::Best { bid: Some((bid, _)), ask: Some((ask, _)), .. } = event {
             self.mid = 0.5 * (bid + ask);
         }
         Ok(())

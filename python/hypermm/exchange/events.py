@@ -47,7 +47,14 @@ class BookUpdate(Struct, gc=False):
 
     def apply(self, engine: QuoteEngine, time_ns: int) -> None:
         """Hands it to an engine at the receiver's time."""
-        engine.on_book(time_ns, self.bid_prices, self.bid_sizes, self.ask_prices, self.ask_sizes)
+        engine.on_book(
+            time_ns,
+            self.bid_prices,
+            self.bid_sizes,
+            self.ask_prices,
+            self.ask_sizes,
+            exchange_time_ns=self.exchange_time_ns,
+        )
 
 
 class BestUpdate(Struct, gc=False):
@@ -62,7 +69,14 @@ class BestUpdate(Struct, gc=False):
 
     def apply(self, engine: QuoteEngine, time_ns: int) -> None:
         """Hands it to an engine at the receiver's time."""
-        engine.on_best(time_ns, self.bid_price, self.bid_size, self.ask_price, self.ask_size)
+        engine.on_best(
+            time_ns,
+            self.bid_price,
+            self.bid_size,
+            self.ask_price,
+            self.ask_size,
+            exchange_time_ns=self.exchange_time_ns,
+        )
 
 
 class TradesUpdate(Struct, gc=False):

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hypermm_core::engine::QuoteEngine;
-use hypermm_core::event::{Context, Trade};
+use hypermm_core::event::{Context, MarketEvent, Trade};
 use hypermm_core::features::FEATURES;
 use hypermm_core::pricing::decision::Decision;
 use pyo3::prelude::*;
@@ -47,6 +47,8 @@ impl PyQuoteEngine {
     }
 
     /// Takes in a whole book.
+    #[pyo3(signature = (time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes, *, exchange_time_ns=None))]
+    #[allow(clippy::too_many_arguments, reason = "a book has this many facts")]
     fn on_book(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
@@ -54,18 +56,28 @@ impl PyQuoteEngine {
         bid_sizes: &Bound<'_, PyAny>,
         ask_prices: &Bound<'_, PyAny>,
         ask_sizes: &Bound<'_, PyAny>,
+        exchange_time_ns: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let bid_prices = floats("bid_prices", bid_prices)?;
         let bid_sizes = floats("bid_sizes", bid_sizes)?;
         let ask_prices = floats("ask_prices", ask_prices)?;
         let ask_sizes = floats("ask_sizes", ask_sizes)?;
+        let exchange_time_ns = exchange_time_ns.map(|time| self::time_ns("exchange_time_ns", time)).transpose()?;
+        let event = MarketEvent::Book {
+            bid_prices: &bid_prices,
+            bid_sizes: &bid_sizes,
+            ask_prices: &ask_prices,
+            ask_sizes: &ask_sizes,
+            exchange_time_ns,
+        };
         let engine = &mut lock(slf)?.engine;
-        guard(|| engine.on_book(now, &bid_prices, &bid_sizes, &ask_prices, &ask_sizes))
+        guard(|| engine.handle(now, &event))
     }
 
     /// Takes in the best bid and offer between books; None and None is an empty side.
-    #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size))]
+    #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size, *, exchange_time_ns=None))]
+    #[allow(clippy::too_many_arguments, reason = "a best bid and offer have this many facts")]
     fn on_best(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
@@ -73,12 +85,14 @@ impl PyQuoteEngine {
         bid_size: &Bound<'_, PyAny>,
         ask_price: &Bound<'_, PyAny>,
         ask_size: &Bound<'_, PyAny>,
+        exchange_time_ns: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let bid = best_level(["bid_price", "bid_size"], bid_price, bid_size)?;
         let ask = best_level(["ask_price", "ask_size"], ask_price, ask_size)?;
+        let exchange_time_ns = exchange_time_ns.map(|time| self::time_ns("exchange_time_ns", time)).transpose()?;
         let engine = &mut lock(slf)?.engine;
-        guard(|| engine.on_best(now, bid, ask))
+        guard(|| engine.handle(now, &MarketEvent::Best { bid, ask, exchange_time_ns }))
     }
 
     /// Takes in one print of the public tape.

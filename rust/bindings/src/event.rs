@@ -15,8 +15,8 @@ use crate::types::{order_status_member, side_member};
 
 /// The event with memory of its own, so that a strategy may keep it.
 enum Owned {
-    Book { sides: [[Vec<f64>; 2]; 2] },
-    Best { bid: Option<BestLevel>, ask: Option<BestLevel> },
+    Book { sides: [[Vec<f64>; 2]; 2], exchange_time_ns: Option<i64> },
+    Best { bid: Option<BestLevel>, ask: Option<BestLevel>, exchange_time_ns: Option<i64> },
     Trade(Trade),
     Context(Context),
     Observation { drift_bps_per_s: f64, variance: f64, name: String },
@@ -35,10 +35,11 @@ pub(crate) struct PyEvent {
 impl PyEvent {
     pub(crate) fn of_market(time_ns: i64, event: &MarketEvent<'_>) -> Self {
         let event = match *event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => Owned::Book {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, exchange_time_ns } => Owned::Book {
                 sides: [[bid_prices.to_vec(), bid_sizes.to_vec()], [ask_prices.to_vec(), ask_sizes.to_vec()]],
+                exchange_time_ns,
             },
-            MarketEvent::Best { bid, ask } => Owned::Best { bid, ask },
+            MarketEvent::Best { bid, ask, exchange_time_ns } => Owned::Best { bid, ask, exchange_time_ns },
             MarketEvent::Trade(trade) => Owned::Trade(trade),
             MarketEvent::Context(context) => Owned::Context(context),
             MarketEvent::Observation { drift_bps_per_s, variance, name } => {
@@ -62,18 +63,20 @@ impl PyEvent {
     fn made<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let fields = PyDict::new(py);
         match &self.event {
-            Owned::Book { sides } => {
+            Owned::Book { sides, exchange_time_ns } => {
                 for (name, values) in
                     ["bid_prices", "bid_sizes", "ask_prices", "ask_sizes"].into_iter().zip(sides.iter().flatten())
                 {
                     fields.set_item(name, frozen_array(py, values))?;
                 }
+                fields.set_item("exchange_time_ns", exchange_time_ns)?;
             }
-            Owned::Best { bid, ask } => {
+            Owned::Best { bid, ask, exchange_time_ns } => {
                 fields.set_item("bid_price", bid.map(|level| level.0))?;
                 fields.set_item("bid_size", bid.map(|level| level.1))?;
                 fields.set_item("ask_price", ask.map(|level| level.0))?;
                 fields.set_item("ask_size", ask.map(|level| level.1))?;
+                fields.set_item("exchange_time_ns", exchange_time_ns)?;
             }
             Owned::Trade(trade) => {
                 fields.set_item("price", trade.price)?;
@@ -149,10 +152,14 @@ impl PyEvent {
         let engine = &mut lock(engine)?.engine;
         let now = self.time_ns;
         guard(|| match &self.event {
-            Owned::Book { sides: [[bid_prices, bid_sizes], [ask_prices, ask_sizes]] } => {
-                engine.on_book(now, bid_prices, bid_sizes, ask_prices, ask_sizes)
+            Owned::Book { sides: [[bid_prices, bid_sizes], [ask_prices, ask_sizes]], exchange_time_ns } => {
+                let exchange_time_ns = *exchange_time_ns;
+                engine
+                    .handle(now, &MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, exchange_time_ns })
             }
-            Owned::Best { bid, ask } => engine.on_best(now, *bid, *ask),
+            Owned::Best { bid, ask, exchange_time_ns } => {
+                engine.handle(now, &MarketEvent::Best { bid: *bid, ask: *ask, exchange_time_ns: *exchange_time_ns })
+            }
             Owned::Trade(trade) => engine.on_trade(now, trade),
             Owned::Context(context) => engine.on_context(now, context),
             Owned::Observation { drift_bps_per_s, variance, name } => {

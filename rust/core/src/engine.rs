@@ -19,6 +19,7 @@ use crate::pricing::readings::readings;
 use crate::state::book::Book;
 use crate::state::context::ContextState;
 use crate::state::inventory::Inventory;
+use crate::state::mids::MidHistory;
 use crate::state::own_orders::{OwnOrder, OwnOrders};
 use crate::state::quota::Quota;
 use crate::state::tape::Tape;
@@ -58,6 +59,7 @@ pub struct QuoteEngine {
     quota: Quota,
     model: MarketModel,
     last_mid: Option<f64>,
+    mids: MidHistory,
     mid_is_fresh: bool,
     clip: Option<f64>,
     taught_ns: TimestampNs,
@@ -86,6 +88,7 @@ impl QuoteEngine {
             quota: Quota::default(),
             model,
             last_mid: None,
+            mids: MidHistory::default(),
             mid_is_fresh: false,
             clip: None,
             taught_ns: 0,
@@ -249,6 +252,7 @@ impl QuoteEngine {
     fn forget_mid(&mut self) {
         self.model.forget_grid();
         self.last_mid = None;
+        self.mids = MidHistory::default();
         self.mid_is_fresh = false;
     }
 
@@ -258,10 +262,11 @@ impl QuoteEngine {
         self.memo.forget();
     }
 
-    fn after_book(&mut self, time_ns: TimestampNs) {
+    fn after_book(&mut self, time_ns: TimestampNs, exchange_time_ns: Option<TimestampNs>) {
         self.model.on_book(time_ns, &self.book);
         if let Some(mid) = self.book.mid() {
             self.last_mid = Some(mid);
+            self.mids.hear(time_ns, exchange_time_ns, mid);
             self.mid_is_fresh = true;
             if self.clip.is_none() {
                 self.fix_clip();

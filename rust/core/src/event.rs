@@ -18,6 +18,8 @@ pub enum MarketEvent<'a> {
         ask_prices: &'a [f64],
         /// Ask sizes, contracts.
         ask_sizes: &'a [f64],
+        /// Time of the block it shows, by the venue's clock, if known: tells which prints came before it.
+        exchange_time_ns: Option<TimestampNs>,
     },
     /// Best bid and offer; `None` is an empty side.
     Best {
@@ -25,6 +27,8 @@ pub enum MarketEvent<'a> {
         bid: Option<BestLevel>,
         /// Best ask.
         ask: Option<BestLevel>,
+        /// As a book's.
+        exchange_time_ns: Option<TimestampNs>,
     },
     /// One print of the public tape.
     Trade(Trade),

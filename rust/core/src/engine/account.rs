@@ -118,7 +118,7 @@ impl QuoteEngine {
             self.own_orders.apply_fill(time_ns, order, lots);
         }
         let event = self.tape.last(side.opposite());
-        self.model.on_own_fill(time_ns, side, (price, exact.0, size), self.last_mid, event);
+        self.model.on_own_fill(time_ns, side, (price, exact.0, size), self.mids.before(time_ns, None), event);
         let toxic_bps = toxic_adverse_selection(&self.config, &self.model.estimates(time_ns), side.index());
         self.model.learn_from_fill(time_ns, side, toxic_bps);
         self.taught(time_ns);

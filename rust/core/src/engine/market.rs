@@ -21,7 +21,7 @@ const TRADE_COLUMNS: &[(&str, &str)] = &[
 ];
 
 impl QuoteEngine {
-    /// Replaces the book by a snapshot, best levels first.
+    /// Replaces the book by a snapshot, best levels first; [`QuoteEngine::handle`] takes the venue's time with it.
     ///
     /// # Errors
     /// Wrong lengths or order, numbers or prices that are not valid, a snapshot crossed in itself, a time before the last.
@@ -33,22 +33,44 @@ impl QuoteEngine {
         ask_prices: &[f64],
         ask_sizes: &[f64],
     ) -> Result<()> {
+        self.take_book(time_ns, None, SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes })
+    }
+
+    #[inline]
+    fn take_book(
+        &mut self,
+        time_ns: TimestampNs,
+        exchange_time_ns: Option<TimestampNs>,
+        levels: SnapshotLevels<'_>,
+    ) -> Result<()> {
         self.check_time(time_ns)?;
-        let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
+        check_exchange_time(time_ns, exchange_time_ns)?;
         let checked = Book::check_snapshot(&self.instrument, levels)?;
-        self.look(time_ns, |book| book.apply_snapshot(time_ns, &checked), OwnOrders::follow_book);
+        self.look(time_ns, exchange_time_ns, |book| book.apply_snapshot(time_ns, &checked), OwnOrders::follow_book);
         Ok(())
     }
 
-    /// Lays best bid and offer over the book; `None` empties a side.
+    /// Lays best bid and offer over the book; `None` empties a side. [`QuoteEngine::handle`] takes the venue's time with it.
     ///
     /// # Errors
     /// Numbers or prices that are not valid, a time before the last.
     pub fn on_best(&mut self, time_ns: TimestampNs, bid: Option<BestLevel>, ask: Option<BestLevel>) -> Result<()> {
+        self.take_best(time_ns, None, bid, ask)
+    }
+
+    #[inline]
+    fn take_best(
+        &mut self,
+        time_ns: TimestampNs,
+        exchange_time_ns: Option<TimestampNs>,
+        bid: Option<BestLevel>,
+        ask: Option<BestLevel>,
+    ) -> Result<()> {
         self.check_time(time_ns)?;
+        check_exchange_time(time_ns, exchange_time_ns)?;
         let bid = Book::check_best(&self.instrument, Side::Buy, bid)?;
         let ask = Book::check_best(&self.instrument, Side::Sell, ask)?;
-        self.look(time_ns, |book| book.apply_best(time_ns, bid, ask), OwnOrders::follow_best);
+        self.look(time_ns, exchange_time_ns, |book| book.apply_best(time_ns, bid, ask), OwnOrders::follow_best);
         Ok(())
     }
 
@@ -57,13 +79,14 @@ impl QuoteEngine {
     pub(super) fn look(
         &mut self,
         time_ns: TimestampNs,
+        exchange_time_ns: Option<TimestampNs>,
         change: impl FnOnce(&mut Box<Book>),
         follow: impl FnOnce(&mut OwnOrders, &Book, CancelModel),
     ) {
         // The seconds before this event belong to the old book.
         self.advance(time_ns);
         change(&mut self.book);
-        self.after_book(time_ns);
+        self.after_book(time_ns, exchange_time_ns);
         follow(&mut self.own_orders, &self.book, CancelModel::default());
         self.observe_features(time_ns);
     }
@@ -176,10 +199,11 @@ impl QuoteEngine {
     /// As the method of that event.
     pub fn handle(&mut self, time_ns: TimestampNs, event: &MarketEvent<'_>) -> Result<()> {
         match event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
-                self.on_book(time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes)
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, exchange_time_ns } => {
+                let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
+                self.take_book(time_ns, *exchange_time_ns, levels)
             }
-            MarketEvent::Best { bid, ask } => self.on_best(time_ns, *bid, *ask),
+            MarketEvent::Best { bid, ask, exchange_time_ns } => self.take_best(time_ns, *exchange_time_ns, *bid, *ask),
             MarketEvent::Trade(trade) => self.on_trade(time_ns, trade),
             MarketEvent::Context(context) => self.on_context(time_ns, context),
             MarketEvent::Observation { drift_bps_per_s, variance, name } => {
@@ -191,7 +215,8 @@ impl QuoteEngine {
 
     pub(super) fn apply_trade(&mut self, time_ns: TimestampNs, trade: &Trade, units: i64) {
         let key_ns = trade.exchange_time_ns.unwrap_or(time_ns);
-        let change = self.tape.apply(time_ns, key_ns, trade.aggressor, units, trade.price, trade.size, self.last_mid);
+        let mid = self.mids.before(time_ns, trade.exchange_time_ns);
+        let change = self.tape.apply(time_ns, key_ns, trade.aggressor, units, trade.price, trade.size, mid);
         self.own_orders.follow_trade(trade.aggressor, units, trade.size);
         if let Some(event) = self.tape.last(trade.aggressor) {
             self.model.on_print(time_ns, event, change, trade.size);
@@ -214,11 +239,18 @@ pub(super) fn check_trade(instrument: &Instrument, time_ns: TimestampNs, trade: 
     if trade.size > MAX_UNITS {
         return Err(invalid_input("size", trade.size, format!("at most {MAX_UNITS} contracts"), ""));
     }
-    if let Some(time) = trade.exchange_time_ns
+    check_exchange_time(time_ns, trade.exchange_time_ns)?;
+    Ok(units)
+}
+
+/// Refuses a venue time that cannot be one.
+#[inline]
+pub(super) fn check_exchange_time(time_ns: TimestampNs, exchange_time_ns: Option<TimestampNs>) -> Result<()> {
+    if let Some(time) = exchange_time_ns
         && (time < 0 || is_coarser_than(time, time_ns))
     {
         let hint = if time < 0 { "" } else { COARSER_HINT };
         return Err(invalid_input("exchange_time_ns", time, "nanoseconds since 1970, as the receiver's", hint));
     }
-    Ok(units)
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! same to the bit, for it reads the same numbers.
 
 use super::QuoteEngine;
-use super::market::check_trade;
+use super::market::{check_exchange_time, check_trade};
 use crate::error::Result;
 use crate::event::MarketEvent;
 use crate::instrument::Instrument;
@@ -59,12 +59,14 @@ impl<'a> SharedEvents<'a> {
     /// As [`QuoteEngine::handle`] would refuse it, but for its time; the stretch is then as before.
     pub fn push(&mut self, instrument: &Instrument, time_ns: TimestampNs, event: MarketEvent<'a>) -> Result<()> {
         let seen = match &event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, exchange_time_ns } => {
+                check_exchange_time(time_ns, *exchange_time_ns)?;
                 let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
                 let checked = Book::check_snapshot(instrument, levels)?;
                 Seen::Snapshot(self.change(|book| book.apply_snapshot(time_ns, &checked)))
             }
-            MarketEvent::Best { bid, ask } => {
+            MarketEvent::Best { bid, ask, exchange_time_ns } => {
+                check_exchange_time(time_ns, *exchange_time_ns)?;
                 let bid = Book::check_best(instrument, Side::Buy, *bid)?;
                 let ask = Book::check_best(instrument, Side::Sell, *ask)?;
                 Seen::Best(self.change(|book| book.apply_best(time_ns, bid, ask)))
@@ -141,14 +143,14 @@ impl QuoteEngine {
     pub fn take_shared(&mut self, shared: &mut SharedEvents<'_>, place: usize) -> Result<()> {
         let Some(&(time_ns, event, seen)) = shared.events.get(place) else { return Ok(()) };
         match (seen, event) {
-            (Seen::Snapshot(next), _) => {
+            (Seen::Snapshot(next), MarketEvent::Book { exchange_time_ns, .. }) => {
                 self.check_time(time_ns)?;
-                self.look(time_ns, |book| shared.turn_to(next, book), OwnOrders::follow_book);
+                self.look(time_ns, exchange_time_ns, |book| shared.turn_to(next, book), OwnOrders::follow_book);
                 Ok(())
             }
-            (Seen::Best(next), _) => {
+            (Seen::Best(next), MarketEvent::Best { exchange_time_ns, .. }) => {
                 self.check_time(time_ns)?;
-                self.look(time_ns, |book| shared.turn_to(next, book), OwnOrders::follow_best);
+                self.look(time_ns, exchange_time_ns, |book| shared.turn_to(next, book), OwnOrders::follow_best);
                 Ok(())
             }
             (Seen::Trade(units), MarketEvent::Trade(trade)) => {

@@ -3,6 +3,7 @@
 pub mod book;
 pub mod context;
 pub mod inventory;
+pub mod mids;
 pub mod own_orders;
 pub mod queue;
 pub mod quota;

@@ -137,7 +137,7 @@ impl<'a, V: OrderGateway> Cycle<'a, V> {
             MarketEvent::Book { bid_prices, ask_prices, .. } => {
                 (bid_prices.first().copied(), ask_prices.first().copied())
             }
-            MarketEvent::Best { bid, ask } => (bid.map(|level| level.0), ask.map(|level| level.0)),
+            MarketEvent::Best { bid, ask, .. } => (bid.map(|level| level.0), ask.map(|level| level.0)),
             MarketEvent::Context(context) => {
                 self.account.on_context(time_ns, context);
                 return Ok(());

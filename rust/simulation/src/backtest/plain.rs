@@ -91,7 +91,7 @@ impl Strategy for PlainLadder {
             MarketEvent::Book { bid_prices, ask_prices, .. } => {
                 self.best = [bid_prices.first().copied(), ask_prices.first().copied()];
             }
-            MarketEvent::Best { bid, ask } => self.best = [bid.map(|level| level.0), ask.map(|level| level.0)],
+            MarketEvent::Best { bid, ask, .. } => self.best = [bid.map(|level| level.0), ask.map(|level| level.0)],
             _ => {}
         }
         Ok(())

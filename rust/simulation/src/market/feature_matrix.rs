@@ -81,25 +81,24 @@ struct Watcher<'a> {
     book: Book,
     tape: Tape,
     pipeline: FeaturePipeline,
-    last_mid: Option<f64>,
 }
 
 impl<'a> Watcher<'a> {
     fn new(instrument: &'a Instrument, config: &FeatureConfig) -> Result<Self> {
         let pipeline = FeaturePipeline::new(config.clone())?;
-        Ok(Self { instrument, book: Book::default(), tape: Tape::default(), pipeline, last_mid: None })
+        Ok(Self { instrument, book: Book::default(), tape: Tape::default(), pipeline })
     }
 
     fn on_event(&mut self, time_ns: TimestampNs, event: &MarketEvent<'_>) -> Result<()> {
         match event {
-            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+            MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, .. } => {
                 let levels = SnapshotLevels { bid_prices, bid_sizes, ask_prices, ask_sizes };
                 let checked = Book::check_snapshot(self.instrument, levels)?;
                 self.pipeline.advance(time_ns, &self.book);
                 self.book.apply_snapshot(time_ns, &checked);
                 self.after_book(time_ns);
             }
-            MarketEvent::Best { bid, ask } => {
+            MarketEvent::Best { bid, ask, .. } => {
                 let bid = Book::check_best(self.instrument, Side::Buy, *bid)?;
                 let ask = Book::check_best(self.instrument, Side::Sell, *ask)?;
                 self.pipeline.advance(time_ns, &self.book);
@@ -111,7 +110,8 @@ impl<'a> Watcher<'a> {
                 self.pipeline.advance(time_ns, &self.book);
                 let key_ns = trade.exchange_time_ns.unwrap_or(time_ns);
                 let (side, price, size) = (trade.aggressor, trade.price, trade.size);
-                let change = self.tape.apply(time_ns, key_ns, side, units, price, size, self.last_mid);
+                // No feature reads how far an event reached from mid.
+                let change = self.tape.apply(time_ns, key_ns, side, units, price, size, None);
                 if let Some(event) = self.tape.last(side) {
                     self.pipeline.on_trade(time_ns, event, change, size);
                 }
@@ -128,7 +128,6 @@ impl<'a> Watcher<'a> {
     }
 
     fn after_book(&mut self, time_ns: TimestampNs) {
-        self.last_mid = self.book.mid().or(self.last_mid);
         self.pipeline.on_book(time_ns, &self.book);
     }
 

@@ -182,6 +182,7 @@ impl<'a> RecordingColumns<'a> {
             bid_sizes: &self.bid_sizes[cells.clone()][..bids],
             ask_prices: &ask_prices[..asks],
             ask_sizes: &self.ask_sizes[cells][..asks],
+            exchange_time_ns: Some(self.book_exchange_time_ns[row]),
         }
     }
 
@@ -192,6 +193,7 @@ impl<'a> RecordingColumns<'a> {
         MarketEvent::Best {
             bid: level(self.best_bid_price[row], self.best_bid_size[row]),
             ask: level(self.best_ask_price[row], self.best_ask_size[row]),
+            exchange_time_ns: Some(self.best_exchange_time_ns[row]),
         }
     }
 

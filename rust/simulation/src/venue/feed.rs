@@ -404,11 +404,16 @@ impl Feed {
                 bid_sizes: &bids.sizes,
                 ask_prices: &asks.prices,
                 ask_sizes: &asks.sizes,
+                exchange_time_ns: Some(exchange_time_ns),
             };
             (time_ns, exchange_time_ns, market, FeedMessage::Book { bids: &bids.levels, asks: &asks.levels })
         } else if self.bests.next_ns() == next_ns {
             let Pending { time_ns, exchange_time_ns, content: (bid, ask) } = self.bests.pending.pop_front()?;
-            let market = MarketEvent::Best { bid: decimal(&self.instrument, bid), ask: decimal(&self.instrument, ask) };
+            let market = MarketEvent::Best {
+                bid: decimal(&self.instrument, bid),
+                ask: decimal(&self.instrument, ask),
+                exchange_time_ns: Some(exchange_time_ns),
+            };
             (time_ns, exchange_time_ns, market, FeedMessage::Best { bid, ask })
         } else if self.trades.next_ns() == next_ns {
             let Pending { time_ns, exchange_time_ns, content } = self.trades.pending.pop_front()?;

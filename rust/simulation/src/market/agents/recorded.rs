@@ -119,7 +119,7 @@ impl RecordedMarket {
             let columns = self.session.columns();
             let event = if is_book { columns.book(self.next.book) } else { columns.best(self.next.best) };
             match event {
-                MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes } => {
+                MarketEvent::Book { bid_prices, bid_sizes, ask_prices, ask_sizes, .. } => {
                     self.wanted = Default::default();
                     for (side, prices, sizes) in
                         [(Side::Buy, bid_prices, bid_sizes), (Side::Sell, ask_prices, ask_sizes)]
@@ -131,7 +131,7 @@ impl RecordedMarket {
                     }
                     self.next.book += 1;
                 }
-                MarketEvent::Best { bid, ask } => {
+                MarketEvent::Best { bid, ask, .. } => {
                     for (side, level) in [(Side::Buy, bid), (Side::Sell, ask)] {
                         let wanted = &mut self.wanted[side.index()];
                         let Some((price, size)) = level else { continue };
