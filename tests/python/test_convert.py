@@ -298,6 +298,7 @@ def test_check_names_everything_with_row_and_mend(tmp_path: Path, capsys: pytest
         "1725000003.0,1725000000900,200.0,-1,200.1,1,200.0,1,0",  # line 5: negative size, level not beyond
         "1725000004.0,1725000001000,200.123,1,200.2,1,200.1,1,0",  # line 6: off the grid
         "1725000005.0,1725000001100,200.123,1,200.2,1,200.1,1,0",
+        "1725000006.0,1725000000850,200.0,1,200.1,1,199.9,1,0",  # line 8: of an earlier block than the row above
     ]
     _gzip(tmp_path / "orderbooks_SOL.csv.gz", [header, *rows])
     _gzip(tmp_path / "notes.csv.gz", ["a,b", "1,2"])
@@ -306,6 +307,7 @@ def test_check_names_everything_with_row_and_mend(tmp_path: Path, capsys: pytest
     expected = {
         (book, "note", None): "unknown column",
         (book, "timestamp", 3): "earlier",
+        (book, "exchange_timestamp", 8): "earlier",
         (book, "bid_price_0", 4): "crossed",
         (book, "bid_size_0", 5): "negative",
         (book, "bid_price_1", 5): "not beyond",

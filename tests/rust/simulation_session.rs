@@ -101,3 +101,31 @@ fn a_setting_out_of_range_is_refused_by_name() {
         assert_eq!(Session::generate(eth, &settings).unwrap_err().detail().field, field);
     }
 }
+
+/// Kills: a venue time of one wrong row that hides the market after it without a word (fills of 20 minutes fell from
+/// hundreds to a few), prints refused with it.
+#[test]
+fn a_venue_time_that_falls_back_is_refused_by_row() {
+    let instrument = Instrument::new("ETH", 4, 25, 10.0, 3600.0).unwrap();
+    let session = Session::generate(&instrument, &SessionSettings::default()).unwrap();
+    let hour_ns = 3_600_000_000_000;
+    for (field, row) in [("book_exchange_time_ns", 2), ("best_exchange_time_ns", 5)] {
+        let mut wrong = session.clone();
+        let times = match row {
+            2 => &mut wrong.book_exchange_time_ns,
+            _ => &mut wrong.best_exchange_time_ns,
+        };
+        times[row] += hour_ns;
+        let (ahead_ns, next_ns) = (times[row], times[row + 1]);
+        let refused = wrong.columns().validate().unwrap_err();
+        assert!(matches!(refused, hypermm_core::error::Error::TimeOrder(_)), "{refused}");
+        let detail = refused.detail();
+        assert_eq!(detail.field, field);
+        assert_eq!(detail.value, next_ns.to_string());
+        assert!(detail.expected.contains(&ahead_ns.to_string()), "{refused}");
+        assert!(detail.hint.contains(&format!("row {}", row + 1)), "{refused}");
+    }
+    let mut late = session;
+    late.trade_exchange_time_ns[7] += hour_ns;
+    late.columns().validate().unwrap();
+}

@@ -13,6 +13,7 @@ from hypermm.recording.instruments import facts_beside, instrument_facts
 from hypermm.recording.layout import SUFFIXES, folders, parse_name
 from hypermm.recording.load import load_recording
 from hypermm.recording.rolling import LOG
+from hypermm.recording.schema import FALLING_VENUE_TIME
 from hypermm.recording.table import Table, read_table
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _check_file(file: Path, instrument_file: str | PathLike[str] | None) -> list
         decimals = None
     check = _Check(table, decimals)
     check.names(_KNOWN[named.stream], levels=named.stream == "orderbooks")
-    check.clocks()
+    check.clocks(shows_the_book=named.stream in ("orderbooks", "prices"))
     check.numbers()
     if named.stream == "orderbooks":
         check.book()
@@ -156,8 +157,8 @@ class _Check:
                 mend = "take it out, or name it as one of " + ", ".join(known)
                 self.findings.append(Finding(file, None, self.table.rows, name, name, problem, mend))
 
-    def clocks(self) -> None:
-        """Receive times that go backwards."""
+    def clocks(self, *, shows_the_book: bool) -> None:
+        """Receive times that go backwards, and of books and best prices venue times that do."""
         name = next((name for name in ("time_ns", "timestamp") if name in self.table.columns), None)
         if name is None:
             file, problem = self.table.path.name, "no receive time"
@@ -165,10 +166,17 @@ class _Check:
                 Finding(file, None, 0, "time_ns", "missing column", problem, "add time_ns, integer ns")
             )
             return
-        times = self.table.columns[name]
+        self.forwards(name, "sort the file by receive time")
+        if shows_the_book:
+            for column in ("exchange_time_ns", "exchange_timestamp"):
+                if column in self.table.columns:
+                    self.forwards(column, FALLING_VENUE_TIME)
+
+    def forwards(self, name: str, mend: str) -> None:
+        """A clock that goes backwards."""
         late = np.zeros(self.table.rows, bool)
-        late[1:] = np.diff(times) < 0
-        self.note(name, late, "earlier than the row above", "sort the file by receive time")
+        late[1:] = np.diff(self.table.columns[name]) < 0
+        self.note(name, late, "earlier than the row above", mend)
 
     def numbers(self) -> None:
         """Prices and sizes that no market has."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from hypermm.exceptions import RecordingError, UnknownCoinError
 from hypermm.recording.layout import SUFFIXES, folders, parse_name, stream_files
-from hypermm.recording.schema import Recording, SourceRows
+from hypermm.recording.schema import FALLING_VENUE_TIME, ORDERED_AT_THE_VENUE, Recording, SourceRows
 from hypermm.recording.table import Table, read_tables
 
 if TYPE_CHECKING:
@@ -147,19 +147,20 @@ def _table(folder: Path, stream: str, coin: str) -> Table:
 
 
 def _clocks(table: Table, stream: str) -> dict[str, NDArray[np.int64]]:
-    """Both clocks in ns, the receiver's checked to go forwards."""
+    """Both clocks in ns, checked to go forwards: the venue's of books and bests only, since prints may be told late."""
     received = table.times("time_ns", "timestamp", 1e9)
-    backwards = np.flatnonzero(np.diff(received) < 0)
+    _check_forwards(table, table.first_of("time_ns", "timestamp"), received, "sort the file by receive time")
+    exchange = table.times("exchange_time_ns", "exchange_timestamp", 1e3)
+    if stream in ORDERED_AT_THE_VENUE:
+        _check_forwards(table, table.first_of("exchange_time_ns", "exchange_timestamp"), exchange, FALLING_VENUE_TIME)
+    return {f"{stream}_time_ns": received, f"{stream}_exchange_time_ns": exchange}
+
+
+def _check_forwards(table: Table, column: str, times: NDArray[np.int64], hint: str) -> None:
+    backwards = np.flatnonzero(np.diff(times) < 0)
     if backwards.size:
         row = int(backwards[0]) + 1
-        raise table.error(
-            table.first_of("time_ns", "timestamp"),
-            int(received[row]),
-            f"not before {int(received[row - 1])} ns, the row above",
-            row,
-        )
-    exchange = table.times("exchange_time_ns", "exchange_timestamp", 1e3)
-    return {f"{stream}_time_ns": received, f"{stream}_exchange_time_ns": exchange}
+        raise table.error(column, int(times[row]), f"not before {int(times[row - 1])} ns, the row above", row, hint)
 
 
 def _book(table: Table) -> dict[str, NDArray[Any]]:

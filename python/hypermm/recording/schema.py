@@ -17,9 +17,12 @@ from hypermm.exceptions import RecordingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "STREAMS", "Column", "Recording", "SourceRows"]
+__all__ = ["COLUMNS", "FALLING_VENUE_TIME", "ORDERED_AT_THE_VENUE", "STREAMS", "Column", "Recording", "SourceRows"]
 
 STREAMS = ("book", "best", "trade", "context")
+ORDERED_AT_THE_VENUE = ("book", "best")
+"""Streams whose venue times may not fall: each message shows the contract as of a block."""
+FALLING_VENUE_TIME = "a wrong venue time, here or in the row above, hides the market after it: take that row out"
 
 
 class Column(NamedTuple):
@@ -165,7 +168,9 @@ class Recording:
                 )
             object.__setattr__(self, column.name, array)
         for stream in STREAMS:
-            _check_order(stream, getattr(self, f"{stream}_time_ns"))
+            _check_order(f"{stream}_time_ns", getattr(self, f"{stream}_time_ns"), "sort the recording by receive time")
+        for stream in ORDERED_AT_THE_VENUE:
+            _check_order(f"{stream}_exchange_time_ns", getattr(self, f"{stream}_exchange_time_ns"), FALLING_VENUE_TIME)
         for column in COLUMNS.values():
             _check_values(column, getattr(self, column.name))
         _check_book(self)
@@ -291,15 +296,15 @@ def _as_column(column: Column, given: Any) -> NDArray[Any]:
     return _frozen(array)
 
 
-def _check_order(stream: str, times: NDArray[np.int64]) -> None:
+def _check_order(field: str, times: NDArray[np.int64], hint: str) -> None:
     backwards = np.flatnonzero(np.diff(times) < 0)
     if backwards.size:
         row = int(backwards[0]) + 1
         raise RecordingError(
-            field=f"{stream}_time_ns",
+            field=field,
             value=int(times[row]),
             expected=f"not before {int(times[row - 1])}, the row above",
-            hint="sort the recording by receive time",
+            hint=hint,
             row=row,
         )
 

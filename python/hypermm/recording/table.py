@@ -46,10 +46,12 @@ class Table:
         self.columns = columns
         self.rows = len(next(iter(columns.values()))) if columns else 0
 
-    def error(self, column: str, value: object, expected: str, row: int | None = None) -> RecordingError:
+    def error(
+        self, column: str, value: object, expected: str, row: int | None = None, hint: str = ""
+    ) -> RecordingError:
         """An error that names file, column and, when given, the row."""
         line = None if row is None else row + self._header
-        return RecordingError(field=f"{self.path.name}:{column}", value=value, expected=expected, row=line)
+        return RecordingError(field=f"{self.path.name}:{column}", value=value, expected=expected, row=line, hint=hint)
 
     def source(self, first: NDArray[np.intp], last: NDArray[np.intp] | None = None) -> SourceRows:
         """File and lines of rows that were kept, given the first and the last table row of each."""

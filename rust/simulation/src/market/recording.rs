@@ -101,7 +101,7 @@ impl<'a> RecordingColumns<'a> {
         Some((*first, *last))
     }
 
-    /// Checks what a replay relies on: lengths, receive times in order, aggressors ±1, usable prints. Levels and
+    /// Checks what a replay relies on: lengths, receive times in order, venue times of books and bests in order, aggressors ±1, usable prints. Levels and
     /// prices are judged by the strategy as they come.
     ///
     /// # Errors
@@ -148,6 +148,17 @@ impl<'a> RecordingColumns<'a> {
         ] {
             if let Some(row) = times.windows(2).position(|pair| pair[1] < pair[0]) {
                 let hint = format!("row {}; sort each stream by receive time", row + 1);
+                return Err(time_order(field, times[row + 1], format!("at least {}", times[row]), hint));
+            }
+        }
+        // A book or best shows the contract as of its block, and at the venue it holds until a later one: a wrong time
+        // would hide all that follows. Prints are put in venue order instead, since some are told late.
+        for (field, times) in [
+            ("book_exchange_time_ns", self.book_exchange_time_ns),
+            ("best_exchange_time_ns", self.best_exchange_time_ns),
+        ] {
+            if let Some(row) = times.windows(2).position(|pair| pair[1] < pair[0]) {
+                let hint = format!("row {}: its venue time is wrong or that of the row before; take one out", row + 1);
                 return Err(time_order(field, times[row + 1], format!("at least {}", times[row]), hint));
             }
         }
