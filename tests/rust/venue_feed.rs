@@ -127,7 +127,8 @@ proptest! {
 
     /// The feed against a book put together from the events alone. Mutants: a book of the block before; levels beyond
     /// the depth; a best price published though unchanged, or left out though only its size changed; trades lost,
-    /// doubled or out of order; a stream whose receive times fall; anything received before its block.
+    /// doubled or out of order; a stream whose receive times fall; anything received before its block; a book older
+    /// than a best heard before it, or a best older than a book.
     #[test]
     fn the_feed_shows_each_block_as_it_ended_and_loses_no_trade(
         blocks in actions(),
@@ -166,6 +167,7 @@ proptest! {
             ends.insert(block.time_ns, (bids, asks, best, changed));
         }
         let mut last = [i64::MIN; 4];
+        let mut newest_shown_ns = i64::MIN;
         let mut trade_ids = Vec::new();
         let mut bests = 0;
         let mut events = Vec::new();
@@ -194,6 +196,10 @@ proptest! {
             };
             prop_assert!(event.time_ns >= event.exchange_time_ns && event.time_ns >= last[stream]);
             last[stream] = event.time_ns;
+            if stream < 2 {
+                prop_assert!(event.exchange_time_ns >= newest_shown_ns, "older than what was heard");
+                newest_shown_ns = event.exchange_time_ns;
+            }
             events.push((event.time_ns, stream, format!("{:?}", event.market)));
         }
         prop_assert_eq!(bests, ends.values().filter(|end| end.3).count());
