@@ -381,8 +381,25 @@ def test_what_adds_nothing_is_out_and_named_with_what_it_repeats():
     verdicts = {verdict.name: verdict for verdict in select(sample, sample.target_bps, Gates(), COST).verdicts}
     assert [verdict.accepted for verdict in verdicts.values()].count(True) == 1
     (out,) = [verdict for verdict in verdicts.values() if not verdict.accepted]
-    assert "adds R²" in out.reason
+    assert out.reason.startswith("adds R²")
+    assert out.reason.endswith("above 0.003 needed")
     assert out.incremental_r2 < 0.003
+
+
+def test_the_reason_names_the_condition_that_failed():
+    # Kills: "above 0.003 needed" of a feature that adds more, and failed by its t.
+    market = planted_market(43, hours=2.0, sights=((0.6, 10.0, 1.0), (0.3, 10.0, 1.0)))
+    sample = sample_of(market)
+    (added,) = [
+        verdict.incremental_t
+        for verdict in select(sample, sample.target_bps, Gates(), COST).verdicts
+        if verdict.name == "sight_1"
+    ]
+    strict = Gates(clark_west_t=added + 0.01, r2=-1.0)
+    verdicts = {verdict.name: verdict for verdict in select(sample, sample.target_bps, strict, COST).verdicts}
+    out = verdicts["sight_1"]
+    assert out.incremental_r2 > 0.003
+    assert out.reason.endswith(f"with Clark–West t {out.incremental_t:.2f}, above {strict.clark_west_t:g} needed")
 
 
 def test_the_cost_test_asks_for_half_an_increment():

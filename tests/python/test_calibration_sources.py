@@ -127,6 +127,16 @@ def test_fills_are_judged_on_what_ended_before():
         assert fit_own_fills(FillScores(times, score, residual), 0.05, 1.0, Gates()).state == state
 
 
+@pytest.mark.parametrize(("alpha", "state", "reason"), [(0.8, "accepted", "passed"), (-0.8, "rejected", "come back")])
+def test_fills_after_which_the_price_comes_back_are_refused(alpha, state, reason):
+    # Kills: a gate on |α|; what the price gives back after a fill is no adverse selection.
+    rng = np.random.default_rng(0)
+    times, score = START + np.arange(600) * 40 * SECOND, rng.standard_normal(600)
+    own = fit_own_fills(FillScores(times, score, alpha * score + rng.standard_normal(600)), 0.02, 0.01, Gates())
+    assert (own.state, reason in own.reason) == (state, True)
+    assert own.r2 > 0.2
+
+
 def volatile_sample(level, exponent):
     """Targets of their own each: the σ the engine knows is too low by `level` and by ratio^exponent."""
     rng = np.random.default_rng(3)

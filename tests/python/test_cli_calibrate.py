@@ -15,6 +15,7 @@ from hypermm.recording import Recording
 from hypermm.recording.convert import read_standx
 from hypermm.recording.convert.standx import infer_aggressor
 from hypermm.recording.write import write_recording
+from test_calibration_file import artifact
 
 
 def run(*arguments):
@@ -112,10 +113,19 @@ def test_what_cannot_be_calibrated_is_said_in_one_line(folder, tmp_path, capsys,
     assert not (tmp_path / "c.json").exists()
 
 
+@pytest.mark.parametrize("command", ["calibrate", "validate"])
+def test_a_coin_that_is_not_recorded_is_told_by_what_is(folder, tmp_path, capsys, command):
+    # Kills: the list of every packaged contract, of which the folder holds one.
+    (tmp_path / "c.json").write_bytes(encode_calibration(artifact()))
+    files = ["--calibration" if command == "validate" else "--out", tmp_path / "c.json"]
+    assert run(command, "--data", folder, "--coin", "DOGE", *files) == 2
+    assert "coin = DOGE: expected one of ETH\n" in capsys.readouterr().err
+
+
 def test_the_aggressor_is_told_from_the_book_before_the_print():
     # Kills: the book after the print, buys and sells exchanged, a tie without the tick rule.
-    book_time, mid = np.array([10.0, 20.0]), np.array([100.0, 102.0])
-    times = np.array([5.0, 11.0, 12.0, 19.0, 20.0, 21.0, 22.0])
+    book_time, mid = np.array([10, 20]), np.array([100.0, 102.0])
+    times = np.array([5, 11, 12, 19, 20, 21, 22])
     prices = np.array([99.0, 100.5, 99.5, 101.0, 101.5, 102.0, 102.0])
     assert infer_aggressor(times, prices, book_time, mid).tolist() == [-1, 1, -1, 1, -1, 1, 1]
 
@@ -137,8 +147,15 @@ def test_standx_files_become_a_recording(tmp_path):
     assert np.isnan(recording.ask_prices[0, 4])
     assert recording.ask_sizes[0, 0] == pytest.approx(0.05)
     assert recording.ask_prices[1, 0] == 1003
-    assert recording.trade_aggressor.tolist() == [1, -1]
+    # The second book, received before both prints, has its mid above them, whenever the venue printed.
+    assert recording.trade_aggressor.tolist() == [-1, -1]
     assert (np.diff(recording.trade_time_ns) >= 0).all()
+    # Kills: a book of before the print by the venue's clock that was received only after it.
+    late = plain.replace("100.1,0.5,100.3", "100.2,0.5,100.3")
+    (tmp_path / "book_top5_500ms.csv").write_text(
+        f"ts_ms,recv_ms,{levels}\n1000000000000,1000000000100,{locked}\n1000000000300,1000000000800,{late}\n"
+    )
+    assert read_standx(tmp_path, "BTC").trade_aggressor.tolist() == [1, -1]
     (tmp_path / "trades.csv").write_text("ts_ms,price\n1,2\n")
     with pytest.raises(hypermm.RecordingError, match="recv_ms"):
         read_standx(tmp_path, "BTC")

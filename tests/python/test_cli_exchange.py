@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -72,6 +73,16 @@ def test_wrong_options_are_told_in_a_line(arguments: list[str], told: str, capsy
     printed = capsys.readouterr()
     assert told.lower() in printed.err.lower()
     assert len(printed.err.splitlines()) == 1
+
+
+def test_a_port_in_use_is_told_with_its_mend(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["exchange", "--port", str(port)]) == 2
+    printed = capsys.readouterr().err
+    assert f"port = {port}: expected one of 127.0.0.1 that nothing listens on" in printed
+    assert "--port 0 finds a free one" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_accounts_come_from_a_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 import hypermm
 from hypermm import MarketPreset
+from hypermm.cli.market import _shown
 from hypermm.cli.root import run
 from hypermm.exceptions import InvalidInputError, RecordingError
 from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
 from hypermm.research.market_classifier import FEATURES, tell_apart, window_features
-from hypermm.research.market_fit import compare, fit_market, simulate
+from hypermm.research.market_fit import StatisticRow, compare, fit_market, simulate
 from hypermm.research.market_statistics import market_tape
 
 if TYPE_CHECKING:
@@ -70,6 +72,24 @@ def test_a_market_is_compared_with_itself_and_with_another(recording: Recording)
 
 
 # Kills: a fold that learns from what it judges; areas of the wrong side.
+def test_a_statistic_without_an_error_prints_no_nan() -> None:
+    # Kills: "error 2.1e-17, +nan errors off" of a quantile that stands still in every draw.
+    rows = (
+        StatisticRow("still", 1.0, 2.1e-17, 1.5, 0.5, math.nan),
+        StatisticRow("nothing", 0.0, 0.1, 0.2, math.nan, 2.0),
+    )
+    assert _shown(rows) == [
+        {"statistic": "still", "real": "1", "error": "none", "simulated": "1.5", "off": "+50%", "off_in_errors": ""},
+        {"statistic": "nothing", "real": "0", "error": "0.1", "simulated": "0.2", "off": "", "off_in_errors": "+2.0"},
+    ]
+
+
+def test_simulating_says_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    simulate(hypermm.MarketPreset("eth"), (1, 2), 1.0, lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+
+
 def test_a_classifier_tells_markets_apart_that_differ_and_no_others(recording: Recording) -> None:
     tape = market_tape(recording)
     same = tell_apart(tape, simulate(TRUTH, range(100, 108), SPAN_S), seed=1)

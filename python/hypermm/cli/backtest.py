@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "backtest",
+    "calibration_used",
     "configured",
     "known_instrument",
     "references_beside",
@@ -133,7 +134,7 @@ def backtest(
         instrument = known_instrument(coin, instrument_file or facts_beside(data))
         folder = Path(out) if out else Path("out") / coin.replace(":", "-")
         title = f"{coin}, recorded"
-        used = _used(settings, instrument, recording)
+        used = calibration_used(settings, instrument, recording)
         markets = references_beside(data, used.calibration if used else None)
         summary = run_backtest(
             recording, instrument, settings, folder, title, as_json=as_json, views=views, references=markets
@@ -190,7 +191,7 @@ def run_backtest(
             recording, instrument, config, fill_model=settings.run.fills_by, progress=advance, **arguments
         )
     summary = result.summary()
-    used = _used(settings, instrument, recording)
+    used = calibration_used(settings, instrument, recording)
     if used is not None:
         summary["in_sample"] = used.in_sample
     if recording.events <= _MOST_EVENTS_TIMED_AGAIN:
@@ -281,13 +282,16 @@ def configured(
     Raises:
         InvalidConfigError: A setting is refused, or the calibration is of another instrument or too old.
     """
-    used = _used(settings, instrument, recording)
+    used = calibration_used(settings, instrument, recording)
     say_notes(used)
     given = {} if used is None else {"calibration": used.calibration}
     return settings.engine_config(**otherwise, **given)
 
 
-def _used(settings: Settings, instrument: hypermm.Instrument, recording: Recording | None) -> RecordedUse | None:
+def calibration_used(
+    settings: Settings, instrument: hypermm.Instrument, recording: Recording | None
+) -> RecordedUse | None:
+    """The calibration that the settings name, on a recording; None where they name none."""
     start_ns = None if recording is None else int(recording.book_time_ns[0])
     return recorded_use(settings.run.calibration, instrument, start_ns)
 

@@ -19,10 +19,11 @@ from hypermm.exceptions import InvalidInputError
 from hypermm.extras import needs
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside
-from hypermm.recording.load import held_coins
+from hypermm.recording.load import held_coins, require_coin
 from hypermm.recording.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from hypermm import Instrument
     from hypermm.config.calibration import CalibrationArtifact
     from hypermm.research.calibration.calibrate import Source
 
@@ -67,7 +68,7 @@ def calibrate(
     Walk-forward folds, purged and embargoed; a feature is in only when it passes every part of the gate.
     """
     research = _research()
-    instrument = known_instrument(coin, instrument_file or facts_beside(folders[0]))
+    instrument = _instrument(folders, coin, instrument_file)
     sources = [_source(folder, coin, lead or _leader(folders, coin), basis, span) for folder in folders]
     begun = time.perf_counter()
     with progress_bar(f"calibrating {coin}") as progress:
@@ -110,7 +111,7 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
     Rows of the span it was fitted to are left out. forecast_r2 is that of the whole filter at 10 s, against no move.
     """
     research = _research()
-    instrument = known_instrument(coin, instrument_file or facts_beside(folders[0]))
+    instrument = _instrument(folders, coin, instrument_file)
     artifact = load_calibration(file)
     # The coin and its units, before the recordings are read; the age when it is known what is judged.
     check_use(artifact, instrument, artifact.data_to_ns)
@@ -164,13 +165,18 @@ def studies(folders: tuple[str, ...], coins: tuple[str, ...], funding: str | Non
 
     if not folders and funding is None:
         raise InvalidInputError(field="--data", value="", expected="a recording, or --funding a folder of rates")
-    rows = [
-        {"data": Path(folder).resolve().name} | row
+    markets = [
+        (folder, coin)
         for folder in folders
         for coin in (coins or (["BTC"] if _is_standx(folder) else held_coins(folder)))
-        for row in rate_spikes(_recording(folder, coin))
     ]
-    hours = funding_study(Path(funding)) if funding else []
+    rows, total = [], len(markets) + (funding is not None)
+    with progress_bar("studies") as advance:
+        for done, (folder, coin) in enumerate(markets):
+            advance(done, total)
+            rows += [{"data": Path(folder).resolve().name} | row for row in rate_spikes(_recording(folder, coin))]
+        advance(len(markets), total)
+        hours = funding_study(Path(funding)) if funding else []
     if as_json:
         print_json({"rate_spikes": rows, "funding": hours})
         return
@@ -204,6 +210,14 @@ class _research:  # noqa: N801 - stands for the package, which needs an extra
         self.half_spread_bps = fitting.half_spread_bps
         self.validation, self.unseen_rows = score.validation, score.unseen_rows
         self.write_page = page.write_page
+
+
+def _instrument(folders: tuple[str, ...], coin: str, instrument_file: str | None) -> Instrument:
+    """The instrument; a coin that is not recorded is told by what is, not by the facts that are known."""
+    for folder in folders:
+        if not _is_standx(folder):
+            require_coin(folder, coin)
+    return known_instrument(coin, instrument_file or facts_beside(folders[0]))
 
 
 def _source(folder: str, coin: str, lead: str | None, basis: str | None, span: str) -> Source:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 import hypermm
 from hypermm.cli.backtest import known_instrument
-from hypermm.cli.output import json_option, print_json, print_table, stderr, stdout
+from hypermm.cli.output import json_option, print_json, print_table, progress_bar, stderr, stdout
 from hypermm.cli.parameters import FiniteRange, OutFile
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import load_recording
@@ -65,9 +65,13 @@ def features(
     for name, market in (("--lead", lead), ("--basis", basis)):
         if market == coin:
             raise InvalidInputError(field=name, value=coin, expected="another coin than --coin")
-    matrix = hypermm.feature_matrix(
-        recording, instrument, cycle_ns=round(cycle_ms * 1e6), lead=_market(data, lead), basis=_market(data, basis)
-    )
+    with progress_bar(f"{coin}, features") as advance:
+        leader, against = _market(data, lead), _market(data, basis)
+        advance(1, 3)
+        matrix = hypermm.feature_matrix(
+            recording, instrument, cycle_ns=round(cycle_ms * 1e6), lead=leader, basis=against
+        )
+        advance(2, 3)
     rows = [_row(feature, matrix) for feature in hypermm.feature_table()]
     if not any(row["share"] for row in rows):
         raise InvalidInputError(

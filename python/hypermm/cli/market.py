@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,8 +134,14 @@ def compare(name: str, data: str, coin: str, as_json: bool) -> None:
     fitting, classifying = _research()
     preset = preset_of(name)
     tape = market_tape(load_recording(data, coin))
-    rows = fitting.compare(tape, fitting.simulate(preset, _COMPARED_SEEDS, tape.span_s))
-    score = classifying.tell_apart(tape, fitting.simulate(preset, _CLASSIFIER_SEEDS, tape.span_s))
+    markets = len(_COMPARED_SEEDS) + len(_CLASSIFIER_SEEDS)
+    with progress_bar(f"{preset.name} beside {coin}") as advance:
+        compared = fitting.simulate(preset, _COMPARED_SEEDS, tape.span_s, lambda done, _: advance(done, markets))
+        others = fitting.simulate(
+            preset, _CLASSIFIER_SEEDS, tape.span_s, lambda done, _: advance(len(_COMPARED_SEEDS) + done, markets)
+        )
+        rows = fitting.compare(tape, compared)
+        score = classifying.tell_apart(tape, others)
     if as_json:
         statistics = [asdict(row) for row in rows]
         print_json({"preset": preset.name, "coin": coin, "statistics": statistics, "classifier": asdict(score)})
@@ -218,10 +225,11 @@ def _shown(rows: Sequence[StatisticRow]) -> list[dict[str, str]]:
         {
             "statistic": row.name,
             "real": f"{row.real:.4g}",
-            "error": f"{row.error:.2g}",
+            # Of a value that stands still in every draw, or of 0, there is nothing to say.
+            "error": f"{row.error:.2g}" if math.isfinite(row.errors) else "none",
             "simulated": f"{row.simulated:.4g}",
-            "off": f"{row.relative:+.0%}",
-            "off_in_errors": f"{row.errors:+.1f}",
+            "off": f"{row.relative:+.0%}" if math.isfinite(row.relative) else "",
+            "off_in_errors": f"{row.errors:+.1f}" if math.isfinite(row.errors) else "",
         }
         for row in rows
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypermm.cli.backtest import configured, known_instrument, references_beside
+from hypermm.cli.backtest import calibration_used, configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
 from hypermm.cli.parameters import OutFolder
 from hypermm.config import load_settings
@@ -82,6 +82,8 @@ def sweep(
     instrument = known_instrument(coin, instrument_file or facts_beside(data))
     cap = instrument.round_size(settings.run.max_position_usd / float(mid_path(recording).mid_price[0]))
     base = configured(settings, instrument, recording, max_position=cap)
+    used = calibration_used(settings, instrument, recording)
+    in_sample = used.in_sample if used is not None else None
     configs = load_grid(grid_file, base)
     views = view_models()
     chosen = views if view == "all" else {view: views[view]}
@@ -96,6 +98,7 @@ def sweep(
             cycle_ns=settings.run.cycle_ns,
             latency=(round(settings.run.to_venue_ms * 1e6), round(settings.run.acknowledge_ms * 1e6)),
             references=references_beside(data, base.calibration),
+            in_sample=in_sample,
             out=out,
             chunk=chunk,
             progress=advance,
@@ -103,18 +106,15 @@ def sweep(
     results = str(Path(out) / "results.parquet")
     swept = _swept(configs)
     if as_json:
-        print_json(
-            {
-                "configurations": len(configs),
-                "views": list(chosen),
-                "results": results,
-                "best": {name: _best(rows, name, swept) for name in chosen},
-            }
-        )
+        answer: dict[str, Any] = {"configurations": len(configs), "views": list(chosen), "results": results}
+        if in_sample is not None:
+            answer["in_sample"] = in_sample
+        print_json(answer | {"best": {name: _best(rows, name, swept) for name in chosen}})
         return
+    mark = ", in-sample" if in_sample else ""
     for name in chosen:
         best = [{key: _rounded(value) for key, value in row.items()} for row in _best(rows, name, swept)]
-        print_table(f"{coin}, {name}: the best by edge of {len(configs)} configurations", best)
+        print_table(f"{coin}, {name}{mark}: the best by edge of {len(configs)} configurations", best)
     click.echo(results)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hypermm.cli.backtest import configured, known_instrument, references_beside
+from hypermm.cli.backtest import calibration_used, configured, known_instrument, references_beside
 from hypermm.cli.output import json_option, print_json, print_table, progress_bar
 from hypermm.cli.parameters import OutFolder
 from hypermm.config import load_settings
+from hypermm.config.engine_calibration import is_in_sample
 from hypermm.recording import load_recording
 from hypermm.recording.instruments import facts_beside
 from hypermm.recording.whole_file import whole_file
@@ -119,14 +120,21 @@ def tune(
             progress=advance,
         )
     page = folder / "tune.html"
-    write_tuning(result, f"{coin}, tuned under the {view} view", page)
-    answer = {"coin": coin, "view": view, **result.to_dict(), "page": str(page)}
+    used = calibration_used(settings, instrument, recording)
+    facts: dict[str, Any] = {}
+    if used is not None:
+        # Fold by fold: a calibration of the first folds is none of the last.
+        folds_in = [is_in_sample(used.artifact, begin) for begin, _ in result.spans]
+        facts = {"in_sample": used.in_sample, "folds_in_sample": folds_in}
+    write_tuning(result, f"{coin}, tuned under the {view} view", page, facts.get("folds_in_sample", ()))
+    answer = {"coin": coin, "view": view, **facts, **result.to_dict(), "page": str(page)}
     with whole_file(folder / "tune.json") as part:
         part.write_text(json.dumps(answer, indent=1) + "\n", "utf-8")
     if as_json:
         print_json(answer)
         return
-    print_table(f"{coin}, {view}: the front of {len(result.points)} trials", _front(result))
+    mark = ", in-sample" if facts.get("in_sample") else ""
+    print_table(f"{coin}, {view}{mark}: the front of {len(result.points)} trials", _front(result))
     print_table(
         "Walking forward: the best of the folds before, in each; but for the last fold, of the trials drawn at random "
         "before the search learned from any fold",

@@ -11,8 +11,8 @@ The file is one JSON object. How an engine uses it, per quote cycle:
 - `own_fill`, where accepted, is an observation of its own at each fill, once per aggressor: s = −sgn·depth/σ clipped to
   ±4, z = slope·s, R = P∞(1 − gain)/gain. Rejected, fills say nothing; not measured, the engine keeps its default.
 
-An artifact is refused when anything about it does not add up; `content_hash` is over all of its other fields, so that
-a number changed by hand is noticed.
+An artifact is refused when anything about it does not add up; `content_hash` is over all of its other fields but
+when it was made, so that a number changed by hand is noticed and the same data make the same hash.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class OwnFill(_Part, frozen=True, kw_only=True):
         state: Whether it passed, failed, or there were too few fills to say.
         reason: Why.
         fills: Fills it was judged on.
-        alpha: bps of 10 s residual per unit of s; 0 unless accepted.
+        alpha: bps of 10 s residual per unit of s, above 0; 0 unless accepted.
         slope: z = slope·s, bps/s; 0 unless accepted.
         gain: K; 0 unless accepted.
         r2: Out-of-sample R² on the residual; None where not measured.
@@ -292,7 +292,7 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
     Attributes:
         kind: Always "hypermm.calibration".
         version: Of this shape of file.
-        content_hash: SHA-256 of the artifact with this field empty.
+        content_hash: SHA-256 of the artifact with this field empty and `created_ns` 0.
         coin: Venue symbol.
         size_decimals: Of the instrument: with it go units of sizes and prices.
         created_ns: When it was made, ns since 1970; not before `data_to_ns`.

@@ -117,7 +117,9 @@ def check_use(artifact: CalibrationArtifact, instrument: Instrument, now_ns: int
 
 
 def _hash_of(artifact: CalibrationArtifact) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(artifact, content_hash=""))).hexdigest()
+    # Not of the clock: what was made of the same data in the same way has the same hash.
+    content = msgspec.structs.replace(artifact, content_hash="", created_ns=0)
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 
 def _check(artifact: CalibrationArtifact, name: str) -> None:
@@ -164,6 +166,15 @@ def _check(artifact: CalibrationArtifact, name: str) -> None:
         need(met=close, field=f"{at}.slope", value=feature.slope, expected=f"alpha/(T·gain) = {slope:g}")
         evidence = feature.mean_evidence
         need(met=evidence > 0, field=f"{at}.mean_evidence", value=evidence, expected="above 0")
+    own = artifact.own_fill
+    if own.state == "accepted":
+        need(
+            met=own.alpha > 0, field="own_fill.alpha", value=own.alpha, expected="above 0: scores are bullish-positive"
+        )
+        need(met=0 < own.gain <= MAX_GAIN, field="own_fill.gain", value=own.gain, expected="above 0, at most 0.9")
+        slope = own.alpha / (factor * own.gain)
+        close = math.isclose(slope, own.slope, rel_tol=1e-9)
+        need(met=close, field="own_fill.slope", value=own.slope, expected=f"alpha/(T·gain) = {slope:g}")
     _check_covariance(artifact, name)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hypermm import Instrument
     from hypermm.config.calibration import AcceptedFeature, CalibrationArtifact
 
-__all__ = ["RecordedUse", "engine_calibration", "recorded_use"]
+__all__ = ["RecordedUse", "engine_calibration", "is_in_sample", "recorded_use"]
 
 
 def engine_calibration(artifact: CalibrationArtifact, instrument: Instrument, now_ns: int) -> Calibration:
@@ -73,13 +73,18 @@ def recorded_use(path: str, instrument: Instrument, judged_from_ns: int | None) 
     start_ns = artifact.data_to_ns if judged_from_ns is None else judged_from_ns
     now_ns = max(start_ns, artifact.data_to_ns)
     check_use(artifact, instrument, now_ns)
-    in_sample = judged_from_ns is not None and start_ns <= artifact.data_to_ns + round(HORIZON_S * 1e9)
+    in_sample = judged_from_ns is not None and is_in_sample(artifact, start_ns)
     notes = [artifact.age_warning(now_ns)]
     if in_sample:
         notes.append(
             "in-sample: the data the calibration was fitted to overlap what is judged here or come after its start"
         )
     return RecordedUse(_numbers(artifact), artifact, in_sample, tuple(note for note in notes if note))
+
+
+def is_in_sample(artifact: CalibrationArtifact, start_ns: int) -> bool:
+    """Whether what begins at `start_ns` overlaps the data of a calibration and a horizon beyond, or comes before."""
+    return start_ns <= artifact.data_to_ns + round(HORIZON_S * 1e9)
 
 
 def _numbers(artifact: CalibrationArtifact) -> Calibration:

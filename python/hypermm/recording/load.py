@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["available_coins", "held_coins", "load_recording"]
+__all__ = ["available_coins", "held_coins", "load_recording", "require_coin"]
 
 _A_FOLDER = "a folder with orderbooks_COIN.csv.gz or .parquet"
 _LEVEL = re.compile(r"(?:bid|ask)_(?:price|size)_([0-9]{1,4})")
@@ -56,6 +56,26 @@ def held_coins(path: str | PathLike[str]) -> list[str]:
     return coins
 
 
+def require_coin(path: str | PathLike[str], coin: str) -> None:
+    """Refuses a coin that the folder holds no book of.
+
+    Raises:
+        UnknownCoinError: The folder holds no such coin; lists those it holds.
+        RecordingError: `path` is no folder.
+    """
+    if not isinstance(coin, str):
+        raise UnknownCoinError(field="coin", value=coin, expected="a venue symbol as text, such as ETH")
+    coins = available_coins(path)
+    if coin not in coins:
+        near = difflib.get_close_matches(coin.upper(), coins, n=1)
+        raise UnknownCoinError(
+            field="coin",
+            value=coin,
+            expected=f"one of {', '.join(coins)}" if coins else f"a file {_BOOK}_{coin}.csv.gz in {path}",
+            hint=f"did you mean {near[0]}?" if near else "",
+        )
+
+
 def load_recording(path: str | PathLike[str], coin: str) -> Recording:
     """Reads one coin's recording from a folder.
 
@@ -76,17 +96,7 @@ def load_recording(path: str | PathLike[str], coin: str) -> Recording:
             backwards; names file, column and row.
     """
     folder = _folder(path)
-    if not isinstance(coin, str):
-        raise UnknownCoinError(field="coin", value=coin, expected="a venue symbol as text, such as ETH")
-    coins = available_coins(folder)
-    if coin not in coins:
-        near = difflib.get_close_matches(coin.upper(), coins, n=1)
-        raise UnknownCoinError(
-            field="coin",
-            value=coin,
-            expected=f"one of {', '.join(coins)}" if coins else f"a file {_BOOK}_{coin}.csv.gz in {folder}",
-            hint=f"did you mean {near[0]}?" if near else "",
-        )
+    require_coin(folder, coin)
     columns: dict[str, Any] = {}
     sources: dict[str, SourceRows] = {}
     book = _table(folder, _BOOK, coin)

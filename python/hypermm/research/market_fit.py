@@ -167,8 +167,20 @@ class MarketFit:
     evaluations: int
 
 
-def simulate(preset: MarketPreset, seeds: Sequence[int], duration_s: float) -> list[MarketTape]:
-    """Simulated sessions of a market as tapes, one a seed, two at a time."""
+def simulate(
+    preset: MarketPreset,
+    seeds: Sequence[int],
+    duration_s: float,
+    progress: Callable[[int, int], object] = lambda _done, _total: None,
+) -> list[MarketTape]:
+    """Simulated sessions of a market as tapes, one a seed, as many at a time as there are cores.
+
+    Args:
+        preset: The market.
+        seeds: One a session.
+        duration_s: Of each, s.
+        progress: Called with (sessions done, of all).
+    """
 
     def one(seed: int) -> MarketTape:
         columns = synthetic_market(preset, seed=seed, duration_s=duration_s)
@@ -178,7 +190,11 @@ def simulate(preset: MarketPreset, seeds: Sequence[int], duration_s: float) -> l
     duration_s = max(duration_s, MIN_SPAN_S) + _SPARE_S
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, seeds))
+        tapes = []
+        for tape in pool.map(one, seeds):
+            tapes.append(tape)
+            progress(len(tapes), len(seeds))
+        return tapes
 
 
 def compare(real: MarketTape, simulated: Sequence[MarketTape], *, seed: int = 0) -> tuple[StatisticRow, ...]:

@@ -40,7 +40,7 @@ __all__ = ["sweep"]
 
 # Enough that reading and checking a recording once more does not show, few enough that a killed sweep loses little.
 _CHUNK = 32
-_FORMAT = 2
+_FORMAT = 3
 _ROW = re.compile(rf"\b(?P<stream>{'|'.join(STREAMS)}) row (?P<row>\d+)")
 _COUNTS = (
     "fills",
@@ -97,6 +97,7 @@ def sweep(
     cycle_ns: int = 250_000_000,
     latency: str | int | tuple[int, int] = (30_000_000, 30_000_000),
     references: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    in_sample: bool | None = None,
     out: str | PathLike[str] | None = None,
     chunk: int = _CHUNK,
     threads: int | None = None,
@@ -120,14 +121,17 @@ def sweep(
         cycle_ns: Least time between quotes, ns.
         latency: Our messages' latency in the other views, as `hypermm.backtest` takes it.
         references: Prices of other markets by name, as `hypermm.backtest` takes them.
+        in_sample: Whether a calibration of the configurations was fitted to this recording or to what came later, for
+            the column of that name; `hypermm.config.engine_calibration.recorded_use` says so.
         out: Folder for the results.
         chunk: Configurations of one task and one part of the results.
         threads: Threads of one task: all cores without an executor, one with it.
         progress: Called with (events played, events in all), or with an executor (chunks done, chunks in all).
 
     Returns:
-        One row for each configuration and view, in that order: point (the configuration's place), view, every field
-        of the configuration, and the figures of `BacktestResult.summary`; markout_bps_10s and so on by horizon.
+        One row for each configuration and view, in that order: point (the configuration's place), view, in_sample,
+        every field of the configuration, and the figures of `BacktestResult.summary`; markout_bps_10s and so on by
+        horizon.
 
     Raises:
         InvalidInputError: A setting is refused; or `out` holds another sweep: recording, grid, settings, the numbers of
@@ -141,11 +145,13 @@ def sweep(
     chosen = tuple((views or view_models()).items())
     latencies = [view_latency(model, latency) for _, model in chosen]
     settings: dict[str, Any] = {"seed": seed, "cycle_ns": cycle_ns, "latency": latencies}
+    views_named = [name for name, _ in chosen]
     chunks = [points[start : start + chunk] for start in range(0, len(points), chunk)]
     store = None
     if out is not None:
         plan = _plan(loaded, instrument, points, chosen, settings, chunk)
-        store = SweepStore(Path(out), plan | {"references": references_hash(references)}, len(chunks))
+        plan |= {"references": references_hash(references), "in_sample": in_sample}
+        store = SweepStore(Path(out), plan, len(chunks))
     settings["references"] = dict(references or {})
     todo = store.missing() if store else list(range(len(chunks)))
     tables: list[arrow.Table | None] = [None] * len(chunks)
@@ -164,7 +170,7 @@ def sweep(
             progress,
         )
     for place, summaries in done:
-        rows = _rows(place * chunk, chunks[place], [name for name, _ in chosen], summaries)
+        rows = _rows(place * chunk, chunks[place], views_named, summaries, in_sample=in_sample)
         if store:
             store.write(place, rows)
         else:
@@ -325,13 +331,19 @@ def _shared(recording: Recording | tuple[str | PathLike[str], str]) -> Iterator[
 
 
 def _rows(
-    first: int, configs: Sequence[EngineConfig], views: Sequence[str], summaries: Sequence[Mapping[str, Any]]
+    first: int,
+    configs: Sequence[EngineConfig],
+    views: Sequence[str],
+    summaries: Sequence[Mapping[str, Any]],
+    *,
+    in_sample: bool | None,
 ) -> arrow.Table:
     """Rows of one chunk whose first configuration stands at place `first`."""
     rows = []
     for place, summary in enumerate(summaries):
         config = configs[place // len(views)]
-        row = {"point": first + place // len(views), "view": views[place % len(views)], **config.to_dict()}
+        row = {"point": first + place // len(views), "view": views[place % len(views)], "in_sample": in_sample}
+        row |= config.to_dict()
         row |= {name: summary[name] for name in _COUNTS + _FIGURES}
         row |= {f"markout_bps_{horizon}": summary["markout_bps"][horizon] for horizon in _HORIZONS}
         rows.append(row)
@@ -340,7 +352,7 @@ def _rows(
 
 def _schema() -> arrow.Schema:
     kinds = {"integer": arrow.int64(), "bool": arrow.bool_()}
-    columns = [("point", arrow.int64()), ("view", arrow.string())]
+    columns = [("point", arrow.int64()), ("view", arrow.string()), ("in_sample", arrow.bool_())]
     columns += [(field.name, kinds.get(field.kind, arrow.float64())) for field in EngineConfig.fields()]
     columns += [(name, arrow.int64()) for name in _COUNTS]
     columns += [(name, arrow.float64()) for name in _FIGURES]

@@ -29,18 +29,24 @@ _LABELS = {
 }
 
 
-def write_tuning(result: TuneResult, title: str, path: Path) -> None:
+def write_tuning(result: TuneResult, title: str, path: Path, in_sample: Sequence[bool] = ()) -> None:
     """Writes the page.
+
+    Args:
+        result: What tuning found.
+        title: Of the page.
+        path: Where to.
+        in_sample: By fold, whether a calibration in the configurations was fitted to it or to what came later.
 
     Raises:
         MissingDependencyError: plotly or jinja2 is not installed.
     """
-    page = render_tuning(result, title)
+    page = render_tuning(result, title, in_sample)
     with whole_file(path) as part:
         part.write_text(page, "utf-8")
 
 
-def render_tuning(result: TuneResult, title: str) -> str:
+def render_tuning(result: TuneResult, title: str, in_sample: Sequence[bool] = ()) -> str:
     """The page as text.
 
     Raises:
@@ -51,6 +57,7 @@ def render_tuning(result: TuneResult, title: str) -> str:
     fields = list(result.front[0].fields) if result.front else []
     return page(
         title=title,
+        warning=_warning(in_sample),
         note=f"{len(result.points)} trials over {len(result.spans) - 1} folds, 1 held out",
         front_chart=as_html(_front_chart(result, labels), "front"),
         front_heads=["trial", *fields, *labels, *(f"held out: {label}" for label in labels)],
@@ -77,6 +84,17 @@ def render_tuning(result: TuneResult, title: str) -> str:
             for step in result.walk
         ],
         footer="Each fold is a run of its own, from the priors on.",
+    )
+
+
+def _warning(in_sample: Sequence[bool]) -> str:
+    if not any(in_sample):
+        return ""
+    folds = ", ".join(str(fold) for fold, is_in in enumerate(in_sample) if is_in)
+    held_out = "the one held out among them" if in_sample[-1] else "the one held out is not among them"
+    return (
+        f"In-sample: the calibration was fitted to folds {folds} of 0 to {len(in_sample) - 1}, or to what came after "
+        f"them; {held_out}. What is found there says little of other days."
     )
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
+
+from hypermm.exceptions import InvalidConfigError
 
 if TYPE_CHECKING:
     from hypermm.exchange.loopback.exchange import Done, LoopbackExchange, Reply
@@ -116,7 +119,17 @@ class Server:
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, self._host, self.port)
-        await self._site.start()
+        try:
+            await self._site.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise InvalidConfigError(
+                field="port",
+                value=self.port,
+                expected=f"one of {self._host} that nothing listens on",
+                hint="stop what does, or take another: --port 0 finds a free one",
+            ) from error
         if self.port == 0:
             self.port = self._runner.addresses[0][1]
 

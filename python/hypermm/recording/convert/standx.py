@@ -1,10 +1,10 @@
 """StandX recordings: the top levels sampled every 500 ms and the prints, two CSV files, plain or zstd.
 
 What the files leave out is put back by rule. Prices are rounded to 0.1, so that many books are locked (bid = ask): the
-ask is opened by one unit, 0.005 bps of mid. Every print says SELL: the aggressor is told from the last book before it,
-above its mid a buy, below a sell, at it by the last change of price (Lee and Ready). Prices of six figures are on the
-grid of Hyperliquid only where they are integers: a contract is ten of the venue's, its price ten times as high and its
-sizes a tenth.
+ask is opened by one unit, 0.005 bps of mid. Every print says SELL: the aggressor is told from the last book received
+before it, above its mid a buy, below a sell, at it by the last change of price (Lee and Ready); a book that came later
+would tell what nobody knew. Prices of six figures are on the grid of Hyperliquid only where they are integers: a
+contract is ten of the venue's, its price ten times as high and its sizes a tenth.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def read_standx(path: str | PathLike[str], coin: str) -> Recording:
     prices = {side: _levels(book, f"{side[0]}p") * _PER_CONTRACT for side in ("bid", "ask")}
     sizes = {side: _levels(book, f"{side[0]}q") / _PER_CONTRACT for side in ("bid", "ask")}
     price = trades["price"] * _PER_CONTRACT
-    aggressor = infer_aggressor(
-        trades["ts_ms"], price, book["ts_ms"], (prices["bid"][:, 0] + prices["ask"][:, 0]) / 2.0
-    )
+    mid = (prices["bid"][:, 0] + prices["ask"][:, 0]) / 2.0
+    aggressor = infer_aggressor(_received(trades), price, _received(book), mid)
     _open_locked(prices["bid"], prices["ask"], sizes["ask"])
     return Recording.from_columns(
         coin,
@@ -73,12 +72,12 @@ def read_standx(path: str | PathLike[str], coin: str) -> Recording:
 
 
 def infer_aggressor(
-    trade_time: NDArray[np.float64],
+    trade_time: NDArray[np.int64],
     trade_price: NDArray[np.float64],
-    book_time: NDArray[np.float64],
+    book_time: NDArray[np.int64],
     mid_price: NDArray[np.float64],
 ) -> NDArray[np.int8]:
-    """+1 a buy, −1 a sell: by the mid of the last book before the print, at it by the last change of price.
+    """+1 a buy, −1 a sell: by the mid of the last book received before the print, at it by the last change of price.
 
     A print before the first book, with no price before it, is called a sell, as the source says of all.
     """

@@ -106,9 +106,18 @@ def fit_own_fills(scored: FillScores, kappa: float, stationary: float, gates: Ga
     t = clark_west(residual_bps[tested], np.zeros(count - edges[1]), forecast[tested], lags)
     facts: dict[str, Any] = {"fills": count, "r2": float(np.nan_to_num(r2)), "r2_error": float(np.nan_to_num(error))}
     alpha = coefficient(score, residual_bps, np.ones(count))
-    if not (r2 > gates.r2 and t > gates.clark_west_t and np.isfinite(alpha)):
-        reason = f"out-of-sample R² {r2:.4f} ± {error:.4f}, t {t:.2f} on the residual of the price-only filter"
+    if reason := _fails(r2, error, t, alpha, gates):
         return OwnFill(state="rejected", reason=reason, **facts)
     rate = alpha / expected_time(kappa, HORIZON_S)
     gain = min(float(rate**2 * np.mean(score**2) / stationary), MAX_GAIN)
     return OwnFill(state="accepted", reason="passed the gate", alpha=alpha, slope=rate / gain, gain=gain, **facts)
+
+
+def _fails(r2: float, error: float, t: float, alpha: float, gates: Gates) -> str:
+    if not r2 > gates.r2:
+        return f"out-of-sample R² {r2:.4f} ± {error:.4f} of what price alone leaves, above {gates.r2:g} needed"
+    if not t > gates.clark_west_t:
+        return f"Clark–West t {t:.2f} of what price alone leaves, above {gates.clark_west_t:g} needed"
+    if not alpha > 0.0:
+        return f"coefficient {alpha:.3g}: the price would come back after a fill, which is no adverse selection"
+    return ""

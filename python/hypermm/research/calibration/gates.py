@@ -254,8 +254,7 @@ def _greedy(
         passing = [gain for gain in gains if gain[0] > gates.incremental_r2 and gain[1] > gates.clark_west_t]
         for gain, t, place in gains:
             if (gain, t, place) not in passing:
-                names = ", ".join(sample.names[other] for other in accepted) or "nothing"
-                reasons[place] = f"adds R² {gain:.4f} (t {t:.2f}) to {names}, above {gates.incremental_r2:g} needed"
+                reasons[place] = _adds_too_little(gain, t, [sample.names[other] for other in accepted], gates)
                 open_.remove(place)
         if not passing:
             return
@@ -265,6 +264,13 @@ def _greedy(
             reasons[best] = reason
         else:
             accepted.append(best)
+
+
+def _adds_too_little(gain: float, t: float, accepted: list[str], gates: Gates) -> str:
+    added = f"adds R² {gain:.4f} to {', '.join(accepted) or 'nothing'}"
+    if not gain > gates.incremental_r2:
+        return f"{added}, above {gates.incremental_r2:g} needed"
+    return f"{added}, but with Clark–West t {t:.2f}, above {gates.clark_west_t:g} needed"
 
 
 def _fails_replay(sample: Sample, places: list[int], cost: CostTest, facts: dict[str, float]) -> str:
