@@ -422,3 +422,23 @@ def test_a_replay_that_loses_more_than_its_error_is_a_refusal(edge, accepted):
     (verdict,) = select(sample, sample.target_bps, Gates(), cost).verdicts
     assert verdict.accepted == accepted
     assert asked == [("sight_0",)]
+
+
+def test_what_comes_later_has_no_say_in_a_fold():
+    # Kills: the price-only filter of all rows, under which features of flow and trend are judged by what comes later.
+    rng = np.random.default_rng(9)
+    rows = 2_400
+    time_ns = 1_757_000_000_000_000_000 + np.arange(rows, dtype=np.int64) * 500_000_000
+    trend = np.sin(np.arange(rows) / 30.0) + rng.standard_normal(rows)
+    moves = 0.7 * rng.standard_normal(rows)
+    later = moves.copy()
+    # The last fold runs away: all rows together have a drift that those before do not.
+    later[5 * rows // 6 :] += 1.5
+    folds = []
+    for move in (moves, later):
+        sample = from_columns(time_ns, 100 * np.exp(np.cumsum(move) * 1e-4), {"trend_return_60s": trend})
+        (verdict,) = calibrate_sample(sample, Gates(), COST).selection.verdicts
+        assert verdict.target == "residual"
+        folds.append(verdict.folds)
+    assert folds[0][:3] == folds[1][:3]
+    assert folds[0][4] != folds[1][4]

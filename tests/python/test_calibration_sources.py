@@ -15,10 +15,12 @@ from hypermm.config.calibration import Gates
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
-from hypermm.research.calibration.calibrate import Source, calibrate, pipeline_settings
+from hypermm.research.calibration import calibrate as calibration
+from hypermm.research.calibration.calibrate import Source, calibrate, pipeline_settings, samples_of
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import walk_forward
-from hypermm.research.calibration.noise import Moments, explained_bps2
+from hypermm.research.calibration.noise import Moments, explained_bps2, map_features
+from hypermm.research.calibration.regression import coefficient, mean_evidence, noise_factors
 from hypermm.research.calibration.sample import concatenated, from_columns, make_sample
 from hypermm.research.calibration.volatility import fit_volatility
 
@@ -181,3 +183,27 @@ def test_volatility_features_that_say_nothing_are_out():
     nothing = fit_volatility(bare, tuple(walk_forward(bare)), Gates())
     assert (nothing.ratio_exponent, nothing.informed_volatility) == (None, None)
     assert msgspec.to_builtins(found)["ratio_exponent"] == 0.0
+
+
+def test_a_replay_hears_of_a_trend_what_the_gate_fits(monkeypatch):
+    # Kills: a coefficient of the return for a feature that is in by what the price-only filter leaves.
+    source = Source("a", recorded(5, 1_500.0, 0.0))
+    sample = samples_of([source], ETH, pipeline_settings([source], [None, None]), 500_000_000)
+    told, fitted = {}, []
+
+    def noted(alpha, *rest):
+        fitted.extend(alpha)
+        return map_features(alpha, *rest)
+
+    monkeypatch.setattr(calibration, "map_features", noted)
+    test = calibration._ReplayTest(sample, [source.recording], ETH)
+    fold = walk_forward(sample)[-1]
+    wanted = {"trend_return_60s": calibration.residual_of_fold(sample, fold), "microprice_offset": sample.target_bps}
+    for name, target in wanted.items():
+        test((name,))
+        place = sample.names.index(name)
+        weight = 1.0 / noise_factors(sample, mean_evidence(sample, fold.train), (place,))[:, 0]
+        told[name] = coefficient(sample.values[fold.train, place], target[fold.train], weight[fold.train])
+    assert fitted == pytest.approx(list(told.values()), rel=1e-12)
+    # The two are not the same here, so that the first is no accident.
+    assert np.abs(wanted["trend_return_60s"] - sample.target_bps)[fold.train].max() > 1e-3

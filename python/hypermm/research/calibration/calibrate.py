@@ -24,7 +24,7 @@ from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns, innovation_scale
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import Fold, walk_forward
-from hypermm.research.calibration.gates import CostTest, Selection, select
+from hypermm.research.calibration.gates import RESIDUAL_PREFIXES, CostTest, Selection, select
 from hypermm.research.calibration.hawkes import aggressor_times, fit_hawkes
 from hypermm.research.calibration.noise import Mapping, expected_time, explained_bps2, map_features, moments_of
 from hypermm.research.calibration.regression import coefficient, mean_evidence, noise_factors
@@ -277,7 +277,12 @@ def calibrate_sample(
     """The statistics of a calibration: which features are in, and the filter that takes them."""
     return_only = fit_returns(sample)
     residual = price_residual(sample, return_only.mean_reversion_per_s, return_only.stationary_variance)
-    selection = select(sample, residual, gates, cost, lambda done, total: progress(40 * done // total, 100))
+    by_fold = np.array([residual_of_fold(sample, fold) for fold in walk_forward(sample)])
+
+    def judged(done: int, total: int) -> None:
+        progress(40 * done // total, 100)
+
+    selection = select(sample, residual, gates, cost, judged, residual_by_fold=by_fold)
     return fit_selection(sample, selection, return_only, lambda done, total: progress(40 + 60 * done // total, 100))
 
 
@@ -320,6 +325,12 @@ def price_residual(sample: Sample, kappa: float, stationary: float) -> Floats:
     return sample.target_bps - filtered.mean * expected_time(kappa)
 
 
+def residual_of_fold(sample: Sample, fold: Fold) -> Floats:
+    """`price_residual` of all rows by the price-only filter of a fold's train rows."""
+    fit = fit_returns(sample.rows(fold.train))
+    return price_residual(sample, fit.mean_reversion_per_s, fit.stationary_variance)
+
+
 def _part(source: Source) -> Recording:
     if source.from_ns <= 0 and source.to_ns >= 2**62:
         return source.recording
@@ -340,6 +351,7 @@ class _ReplayTest:
         self._part = sample.rows(slice(int(rows[0]), int(rows[-1]) + 1))
         self._recording = window(parts[segment], int(self._part.time_ns[0]), int(self._part.time_ns[-1]))
         self._runs: dict[tuple[str, ...], dict[str, NDArray[np.float64]]] = {}
+        self._residual: Floats | None = None
 
     def __call__(self, names: tuple[str, ...]) -> tuple[float, float] | None:
         """Edge per fill with the features less that without the last of them, and its error."""
@@ -361,8 +373,8 @@ class _ReplayTest:
         weight = 1.0 / noise_factors(sample, mean_evidence(sample, train), places)
         alpha = np.array(
             [
-                coefficient(sample.values[train, place], sample.target_bps[train], weight[train, column])
-                for column, place in enumerate(places)
+                coefficient(sample.values[train, place], self._wanted(name)[train], weight[train, column])
+                for column, (name, place) in enumerate(zip(names, places, strict=True))
             ]
         )
         moments = moments_of(sample, places, train)
@@ -374,3 +386,11 @@ class _ReplayTest:
         engine = hypermm.QuoteEngine(self._instrument, config)
         strategy = FusedFeatures(engine, self._part.time_ns, drift, variance)
         return replay(self._recording, self._instrument, config, strategy)
+
+    def _wanted(self, name: str) -> Floats:
+        """What a feature is fitted to, as by the gate: the engine it is replayed in hears the price already."""
+        if not name.startswith(RESIDUAL_PREFIXES):
+            return self._sample.target_bps
+        if self._residual is None:
+            self._residual = residual_of_fold(self._sample, self._fold)
+        return self._residual

@@ -7,7 +7,7 @@ is taken with 4h.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,25 @@ class CostTest:
 
     needed_bps: float
     replay: Callable[[tuple[str, ...]], tuple[float, float] | None] | None = None
+
+
+class Wanted(NamedTuple):
+    """What features are held against, bps; NaN where it is unknown.
+
+    Attributes:
+        whole: By all rows, shape (rows,).
+        by_fold: By the train rows of each fold, shape (folds, rows): no test row has a say in what it is judged by.
+    """
+
+    whole: Floats
+    by_fold: Floats
+
+    def tested(self, folds: tuple[Fold, ...]) -> Floats:
+        """Each test row's, by its fold; NaN elsewhere."""
+        joined = np.full(len(self.whole), np.nan)
+        for fold, wanted in zip(folds, self.by_fold, strict=True):
+            joined[fold.test] = wanted[fold.test]
+        return joined
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -116,6 +135,8 @@ def select(
     gates: Gates,
     cost: CostTest,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
+    *,
+    residual_by_fold: Floats | None = None,
 ) -> Selection:
     """Judges every feature and takes those that pass, best first.
 
@@ -125,13 +146,20 @@ def select(
         gates: Thresholds.
         cost: Cost test.
         progress: Called with (features done, of all).
+        residual_by_fold: The same by the filter of each fold's train rows, shape (folds, rows); None: the same for all.
 
     Raises:
         InvalidInputError: Too little data.
     """
     folds = tuple(walk_forward(sample))
+    alike = (len(folds), len(sample))
     weight = 1.0 / noise_factors(sample, mean_evidence(sample, np.isfinite(sample.target_bps)))
-    targets: dict[Target, Floats] = {"return": sample.target_bps, "residual": residual_bps}
+    targets: dict[Target, Wanted] = {
+        "return": Wanted(sample.target_bps, np.broadcast_to(sample.target_bps, alike)),
+        "residual": Wanted(
+            residual_bps, np.broadcast_to(residual_bps, alike) if residual_by_fold is None else residual_by_fold
+        ),
+    }
     reasons: dict[int, str] = {}
     judged: dict[int, Judged] = {}
     for place, name in enumerate(sample.names):
@@ -153,7 +181,7 @@ def select(
         for place in range(len(sample.names))
     )
     columns = without_missing(sample.values[:, accepted])
-    joint = _out_of_sample(columns, sample.target_bps, folds)
+    joint = _out_of_sample(columns, targets["return"], folds)
     return Selection(
         accepted=tuple(accepted),
         targets=tuple(judged[place].target for place in accepted),
@@ -182,22 +210,23 @@ def _unfit(sample: Sample, place: int) -> str:
 
 
 def _alone(
-    sample: Sample, place: int, target: Target, wanted: Floats, weight: Floats, folds: tuple[Fold, ...]
+    sample: Sample, place: int, target: Target, wanted: Wanted, weight: Floats, folds: tuple[Fold, ...]
 ) -> Judged:
     values = sample.values[:, place]
     forecast = np.zeros(len(sample))
     scores = []
-    for fold in folds:
-        alpha = coefficient(values[fold.train], wanted[fold.train], weight[fold.train])
+    for fold, of_fold in zip(folds, wanted.by_fold, strict=True):
+        alpha = coefficient(values[fold.train], of_fold[fold.train], weight[fold.train])
         alpha = alpha if np.isfinite(alpha) else 0.0
         forecast[fold.test] = alpha * without_missing(values[fold.test])
-        known = fold.test & np.isfinite(wanted)
-        r2, error = r2_score(wanted[known], forecast[known], sample.lags)
+        known = fold.test & np.isfinite(of_fold)
+        r2, error = r2_score(of_fold[known], forecast[known], sample.lags)
         scores.append(FoldScore(alpha=alpha, r2=_or_zero(r2), r2_error=_or_zero(error), rows=int(known.sum())))
-    rows = _tested(folds) & np.isfinite(wanted)
-    r2, error = r2_score(wanted[rows], forecast[rows], sample.lags)
-    t = clark_west(wanted[rows], np.zeros(rows.sum()), forecast[rows], sample.lags)
-    alpha = coefficient(values, wanted, weight)
+    tested = wanted.tested(folds)
+    rows = np.isfinite(tested)
+    r2, error = r2_score(tested[rows], forecast[rows], sample.lags)
+    t = clark_west(tested[rows], np.zeros(rows.sum()), forecast[rows], sample.lags)
+    alpha = coefficient(values, wanted.whole, weight)
     return Judged(
         place=place,
         target=target,
@@ -222,7 +251,7 @@ def _fails_alone(one: Judged, gates: Gates) -> str:
 
 def _greedy(
     sample: Sample,
-    wanted: Floats,
+    wanted: Wanted,
     folds: tuple[Fold, ...],
     candidates: list[int],
     accepted: list[int],
@@ -233,7 +262,8 @@ def _greedy(
     facts: dict[int, dict[str, float]],
 ) -> None:
     """Takes the candidate that adds most, as long as one passes; `accepted`, `reasons` and `facts` are filled."""
-    rows = _tested(folds) & np.isfinite(wanted)
+    tested = wanted.tested(folds)
+    rows = np.isfinite(tested)
     open_ = list(candidates)
     for place in list(open_):
         move = _move_bps(sample, judged[place])
@@ -243,12 +273,12 @@ def _greedy(
             open_.remove(place)
     while open_:
         small = _out_of_sample(without_missing(sample.values[:, accepted]), wanted, folds)
-        base, _ = r2_score(wanted[rows], small[rows], sample.lags)
+        base, _ = r2_score(tested[rows], small[rows], sample.lags)
         gains = []
         for place in open_:
             large = _out_of_sample(without_missing(sample.values[:, [*accepted, place]]), wanted, folds)
-            r2, _ = r2_score(wanted[rows], large[rows], sample.lags)
-            t = clark_west(wanted[rows], small[rows], large[rows], sample.lags)
+            r2, _ = r2_score(tested[rows], large[rows], sample.lags)
+            t = clark_west(tested[rows], small[rows], large[rows], sample.lags)
             facts[place] |= {"incremental_r2": r2 - base, "incremental_t": t}
             gains.append((r2 - base, t, place))
         passing = [gain for gain in gains if gain[0] > gates.incremental_r2 and gain[1] > gates.clark_west_t]
@@ -284,17 +314,12 @@ def _fails_replay(sample: Sample, places: list[int], cost: CostTest, facts: dict
     return ""
 
 
-def _out_of_sample(columns: Floats, wanted: Floats, folds: tuple[Fold, ...]) -> Floats:
+def _out_of_sample(columns: Floats, wanted: Wanted, folds: tuple[Fold, ...]) -> Floats:
     forecast = np.zeros(len(columns))
-    for fold in folds:
-        train = fold.train & np.isfinite(wanted)
-        forecast[fold.test] = joint_forecast(columns[train], wanted[train], columns[fold.test])
+    for fold, of_fold in zip(folds, wanted.by_fold, strict=True):
+        train = fold.train & np.isfinite(of_fold)
+        forecast[fold.test] = joint_forecast(columns[train], of_fold[train], columns[fold.test])
     return forecast
-
-
-def _tested(folds: tuple[Fold, ...]) -> NDArray[np.bool_]:
-    tested: NDArray[np.bool_] = np.logical_or.reduce([fold.test for fold in folds])
-    return tested
 
 
 def _move_bps(sample: Sample, one: Judged) -> float:
@@ -313,7 +338,7 @@ def _verdict(
     reason: str | None,
     facts: dict[str, float],
     weight: Floats,
-    targets: dict[Target, Floats],
+    targets: dict[Target, Wanted],
     cost: CostTest,
 ) -> FeatureVerdict:
     name = sample.names[place]
@@ -328,7 +353,7 @@ def _verdict(
         target=one.target,
         share_known=share,
         alpha=one.alpha,
-        alpha_error=coefficient_error(values, targets[one.target], weight, _ERROR_HORIZONS * sample.lags),
+        alpha_error=coefficient_error(values, targets[one.target].whole, weight, _ERROR_HORIZONS * sample.lags),
         r2=one.r2,
         r2_error=one.r2_error,
         clark_west_t=one.t,
