@@ -11,7 +11,7 @@ import pytest
 import hypermm
 from hypermm.cli import root
 from hypermm.cli.calibrate import _leader
-from hypermm.config.calibration import Gates
+from hypermm.config.calibration import AcceptedFeature, Gates, OwnFill
 from hypermm.exceptions import InvalidInputError
 from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
@@ -19,6 +19,7 @@ from hypermm.research.calibration import calibrate as calibration
 from hypermm.research.calibration.calibrate import Source, calibrate, pipeline_settings, samples_of
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import walk_forward
+from hypermm.research.calibration.held_out_fills import validate_own_fills
 from hypermm.research.calibration.noise import Moments, explained_bps2, map_features
 from hypermm.research.calibration.regression import coefficient, mean_evidence, noise_factors
 from hypermm.research.calibration.sample import concatenated, from_columns, make_sample
@@ -207,3 +208,41 @@ def test_a_replay_hears_of_a_trend_what_the_gate_fits(monkeypatch):
     assert fitted == pytest.approx(list(told.values()), rel=1e-12)
     # The two are not the same here, so that the first is no accident.
     assert np.abs(wanted["trend_return_60s"] - sample.target_bps)[fold.train].max() > 1e-3
+
+
+def test_own_fills_are_judged_beyond_the_price_and_beyond_the_features():
+    # Kills: own fills that no validation looks at, an α that is fitted again, features left out of the second figure.
+    source = Source("a", recorded(1, 1_500.0, 0.0))
+    made = calibrate([source], ETH, created_ns=2 * START, gates=Gates(r2=0.9), with_replay=False).artifact
+    sample = samples_of([source], ETH, made.pipeline, 500_000_000)
+
+    def judged(alpha, artifact=made):
+        own = OwnFill(state="accepted", reason="", fills=500, alpha=alpha)
+        return validate_own_fills(msgspec.structs.replace(artifact, own_fill=own), sample, [source.recording], ETH)
+
+    first, second, third = judged(1.0), judged(2.0), judged(3.0)
+    assert first["fills"] > 30
+    assert first["r2_price_only"] == first["r2_whole_filter"]
+    # R² of α·s is a parabola through 0 in α: α is taken as it is.
+    at = [one["r2_price_only"] for one in (first, second, third)]
+    assert at[2] == pytest.approx(3.0 * (at[1] - at[0]), abs=1e-12)
+    assert len(set(at)) == 3
+    seen = next(name for name in sample.names if name.startswith("book_imbalance"))
+    feature = AcceptedFeature(
+        name=seen,
+        target="return",
+        alpha=1.0,
+        slope=1.0,
+        gain=0.5,
+        noise_memory_s=3.0,
+        fresh_noise_share=0.0,
+        reliability="none",
+        mean_evidence=1.0,
+    )
+    with_one = msgspec.structs.replace(made, accepted=(feature,), error_covariance=(0.04,))
+    other = judged(1.0, with_one)
+    assert other["r2_price_only"] == first["r2_price_only"]
+    assert other["r2_whole_filter"] != first["r2_whole_filter"]
+    refused = OwnFill(state="rejected", reason="", fills=500)
+    said = validate_own_fills(msgspec.structs.replace(made, own_fill=refused), sample, [source.recording], ETH)
+    assert (said["state"], said["r2_price_only"]) == ("rejected", None)

@@ -109,15 +109,29 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
     """Judge a calibration on data it was not fitted to.
 
     Rows of the span it was fitted to are left out. forecast_r2 is that of the whole filter at 10 s, against no move.
+    Own fills, where the calibration takes them, are those of a pessimistic replay, held against what the price-only
+    filter leaves of the return that follows them, and against what the whole filter leaves.
     """
     research = _research()
     instrument = _instrument(folders, coin, instrument_file)
     artifact = load_calibration(file)
     # The coin and its units, before the recordings are read; the age when it is known what is judged.
     check_use(artifact, instrument, artifact.data_to_ns)
-    sources = [_source(folder, coin, artifact.pipeline.lead, artifact.pipeline.basis, "0:1") for folder in folders]
-    sample = research.samples_of(sources, instrument, artifact.pipeline, round(artifact.cycle_s * 1e9))
-    unseen = research.unseen_rows(artifact, sample)
+    pipeline, stages = artifact.pipeline, len(folders) + 3
+    with progress_bar(f"validating {coin}") as advance:
+        sources = []
+        for done, folder in enumerate(folders):
+            advance(done, stages)
+            sources.append(_source(folder, coin, pipeline.lead, pipeline.basis, "0:1"))
+        advance(stages - 3, stages)
+        sample = research.samples_of(sources, instrument, pipeline, round(artifact.cycle_s * 1e9))
+        unseen = research.unseen_rows(artifact, sample)
+        advance(stages - 2, stages)
+        judged = research.validation(artifact, unseen)
+        advance(stages - 1, stages)
+        # Segments of the sample are numbered by time.
+        recordings = sorted((source.recording for source in sources), key=lambda one: int(one.book_time_ns[0]))
+        own_fills = research.validate_own_fills(artifact, unseen, recordings, instrument)
     beyond = unseen.time_ns[unseen.time_ns > artifact.data_to_ns]
     earlier = len(beyond) < len(unseen)
     used_ns = int(beyond[0]) if len(beyond) else artifact.data_to_ns
@@ -131,7 +145,7 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         "age_share": artifact.stale_share(used_ns),
         "in_sample": earlier,
     }
-    result |= research.validation(artifact, unseen)
+    result |= judged | {"own_fills": own_fills}
     if as_json:
         print_json(result)
         return
@@ -150,6 +164,10 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         }
         for row in result["features"]
     ]
+    if own_fills["state"] == "accepted" and own_fills["fills"] > 1:
+        for what, name in (("price", "r2_price_only"), ("the whole filter", "r2_whole_filter")):
+            shown = f"{own_fills[name]:.4f} ± {own_fills[f'{name}_error']:.4f}"
+            rows.append({"what": f"{own_fills['fills']:,} own fills, of what {what} leaves", "r2": shown, "t": ""})
     print_table(f"{coin}: {result['independent_windows']:,} independent windows not fitted to", rows)
 
 
@@ -204,11 +222,12 @@ class _research:  # noqa: N801 - stands for the package, which needs an extra
     def __init__(self) -> None:
         require_research()
         from hypermm.research.calibration import calibrate as fitting
-        from hypermm.research.calibration import page, score
+        from hypermm.research.calibration import held_out_fills, page, score
 
         self.calibrate, self.samples_of = fitting.calibrate, fitting.samples_of
         self.half_spread_bps = fitting.half_spread_bps
         self.validation, self.unseen_rows = score.validation, score.unseen_rows
+        self.validate_own_fills = held_out_fills.validate_own_fills
         self.write_page = page.write_page
 
 

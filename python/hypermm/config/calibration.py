@@ -87,7 +87,8 @@ class FilterFit(_Part, frozen=True, kw_only=True):
             the filter says, on the data of the fit.
         held_out_nis: Mean square of the fused innovations over their variance on the held-out folds, each scaled on its
             own train rows: 1 where the filter is as sure as it may be, more where it is surer; None without features.
-        log_score: Mean held-out Gaussian log-score of the displacement at 10 s and 30 s.
+        log_score: Mean Gaussian log-score of the displacement at 10 s and 30 s on the same folds, on which κ_μ and P∞
+            were chosen.
         return_only: What the returns alone would say.
     """
 
