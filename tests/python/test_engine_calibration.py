@@ -138,6 +138,9 @@ def test_backtest_and_ablation_say_in_sample(folder: Path, capsys: pytest.Captur
         assert judged["in_sample"] == in_sample
         assert ("in-sample" in judged["title"], "in-sample" in said.err) == (in_sample, in_sample)
         assert judged["judged_from_ns"] == first if in_sample else judged["judged_from_ns"] > end + 10 * 10**9
+        # Kills: a calibration that the settings name and nobody heeds.
+        assert root.run([*ablation[:-1], "--set", f"calibration={folder / name}.json"]) == 0
+        assert json.loads(capsys.readouterr().out) == judged
         # A backtest judges all of the recording.
         assert root.run([*backtest, str(folder / f"{name}.json")]) == 0
         said = capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypermm.config.calibration import HORIZON_S
 from hypermm.config.engine_calibration import RecordedUse, engine_calibration, recorded_use
 from hypermm.recording import Recording, load_recording
 from hypermm.recording.instruments import facts_beside
-from hypermm.research.ablation import AblationRow, ablate, judge, step_configs
+from hypermm.research.ablation import AblationRow, ablate, judge, judged_from, step_configs
 from hypermm.research.blocks import RunBlocks
 from hypermm.research.evaluate import mid_path
 from hypermm.research.views import view_models
@@ -36,9 +37,9 @@ _LEAST_LEFT_OUT_MINUTES = 100
 @click.option("--data", type=click.Path(), help="Folder of a recording.")
 @click.option("--coin", help="Coin of the recording, such as ETH.")
 @click.option("--preset", help=f"Instead of a recording, synthetic markets: {', '.join(hypermm.MarketPreset.names())}.")
-@click.option("--minutes", type=FiniteRange(10, 43_200), default=120.0, show_default=True, help="Of each market.")
+@click.option("--minutes", type=FiniteRange(10, 43_200), default=60.0, show_default=True, help="Of each market.")
 @click.option(
-    "--seeds", type=click.IntRange(1, 1000), default=4, show_default=True, help="Markets of the preset to judge on."
+    "--seeds", type=click.IntRange(1, 1000), default=8, show_default=True, help="Markets of the preset to judge on."
 )
 @click.option(
     "--train-minutes",
@@ -92,13 +93,20 @@ def ablation(
         raise click.UsageError("--feature, --joint and --page are of --leave-one-out")
     if leave_one_out and from_share > 0.0:
         raise click.UsageError("--leave-one-out judges whole markets: leave out --from")
+    if calibration and settings.run.calibration not in ("", calibration):
+        raise click.UsageError(
+            f"--calibration and [run] calibration = {settings.run.calibration} are two: leave one out"
+        )
+    used = calibration or settings.run.calibration
     if leave_one_out and seeds * minutes < _LEAST_LEFT_OUT_MINUTES:
         raise click.UsageError(
             f"--leave-one-out needs {_LEAST_LEFT_OUT_MINUTES} minutes in all: more --minutes or --seeds"
         )
     if preset is not None:
-        if data is not None or calibration:
-            raise click.UsageError("--preset is a market of its own: leave out --data and --calibration")
+        if data is not None or coin is not None or calibration:
+            raise click.UsageError("--preset is a market of its own: leave out --data, --coin and --calibration")
+        if settings.run.calibration:
+            raise click.UsageError("--preset is calibrated on a market of its own: leave out [run] calibration")
         on = _OnPreset(preset, minutes, seeds, train_minutes, draws, settings)
         if leave_one_out:
             on.leave_one_out(features, joint, view, page, as_json=as_json)
@@ -109,7 +117,7 @@ def ablation(
     elif data is None or coin is None:
         raise click.UsageError("say which market: --data and --coin, or --preset")
     else:
-        _print(*_on_recording(data, coin, calibration, from_share, draws, settings), as_json=as_json)
+        _print(*_on_recording(data, coin, used, from_share, draws, settings), as_json=as_json)
 
 
 def _print(title: str, facts: dict[str, Any], rows: list[AblationRow], *, as_json: bool) -> None:
@@ -206,7 +214,11 @@ class _OnPreset:
         run = self._settings.run
         configs = step_configs(self._config, calibration)
         matched: dict[str, list[RunBlocks]] = {step: [] for step in configs}
-        from_ns = 0
+        from hypermm.research.preset_markets import preset_market
+
+        # Every market of a preset begins at the same time.
+        start_ns = preset_market(self._preset, self._markets.seeds[0], 1.0).start_ns
+        from_ns = start_ns + round(from_share * self._markets.minutes * 60e9) if from_share > 0.0 else 0
         with progress_bar(f"{self._preset.name}, true queue") as advance:
             for seed in self._markets.seeds:
                 for step, config in configs.items():
@@ -218,9 +230,8 @@ class _OnPreset:
                         cycle_ns=run.cycle_ns,
                         deposit_usd=max(_LEAST_DEPOSIT_USD, config.max_position * self._preset.start_price),
                         log_decisions=False,
+                        **judged_from(instrument, config, from_ns),
                     )
-                    # Every market of a preset begins at the same time.
-                    from_ns = int(result.summary()["start_ns"]) + round(from_share * self._markets.minutes * 60e9)
                     matched[step].append(RunBlocks.of(result, from_ns))
                     advance(sum(map(len, matched.values())), len(self._markets) * len(configs))
         rows = judge("true queue", matched, draws=self._draws, seed=run.seed)
@@ -283,9 +294,12 @@ class _OnPreset:
 
 
 def _shown(row: AblationRow) -> dict[str, object]:
-    """One line of the table: each figure with half the width of its interval."""
+    """One line of the table: each figure with its interval, which need not be even."""
     cells: dict[str, object] = {"view": row.view, "step": row.step.removeprefix("+ "), "fills": row.fills}
     short = {"largest_position": "largest", "half_life_s": "half life", "drawdown_usd": "drawdown"}
     for name, (value, low, high) in (row.figures | {"gain_usd": row.gain_usd}).items():
-        cells[short.get(name, name.removesuffix("_usd"))] = f"{value:.3g}±{(high - low) / 2:.2g}"
+        shown = f"{value:.3g}" if math.isfinite(value) else ""
+        if math.isfinite(low):
+            shown += f" ({low:.3g} to {high:.3g})"
+        cells[short.get(name, name.removesuffix("_usd"))] = shown
     return cells

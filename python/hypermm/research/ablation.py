@@ -1,7 +1,7 @@
-"""What each part of the model buys: the same markets played with one part more at a time, judged by blocks of a minute.
+"""What each part of the model buys: the same markets played with one part more at a time.
 
-Intervals are of a block bootstrap: minutes are drawn with replacement, the same draws for every step, so that the gain
-of a step over the one before has an interval of its own.
+Intervals are of a bootstrap, as `hypermm.research.blocks` draws it, with the same draws for every step, so that the
+gain of a step over the one before has an interval of its own.
 """
 
 from __future__ import annotations
@@ -12,15 +12,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import hypermm
-from hypermm.research.blocks import RunBlocks, drawn_blocks, interval, paired
+from hypermm.research.blocks import (
+    LEAST_MARKETS,
+    LEAST_STRETCHES,
+    RunBlocks,
+    drawn_parts,
+    interval,
+    market_parts,
+    paired,
+    stretches,
+)
 from hypermm.research.views import view_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from hypermm.research.preset_markets import Markets
 
-__all__ = ["STEPS", "AblationRow", "ablate", "judge", "step_configs"]
+__all__ = ["STEPS", "AblationRow", "FlatUntil", "ablate", "judge", "judged_from", "step_configs"]
 
 STEPS = (
     "plain GLFT",
@@ -41,8 +52,12 @@ _NO_DRIFT = {
 _NO_VOLATILITY = {"volatility_ratio_exponent": 0.0, "tail_factor": 0.0, "informed_volatility": 0.0}
 
 
+# The largest of something: what is drawn again from what was seen is never larger.
+_MAXIMA = ("largest_position", "drawdown_usd")
+
+
 class AblationRow(NamedTuple):
-    """One step under one view of our fills. Intervals are 95 % of the block bootstrap, as (low, high).
+    """One step under one view of our fills. Intervals are 95 % of the bootstrap, as (low, high), NaN where none is.
 
     Attributes:
         view: "pessimistic", "calibrated", or "matching" for a true queue.
@@ -50,7 +65,9 @@ class AblationRow(NamedTuple):
         fills: Fills.
         figures: Value and interval by name: edge_bps (a fill, at 10 s, after fees), adverse_bps (markout at 10 s
             against us), largest_position (contracts), half_life_s (of inventory), pnl_usd, sharpe (of a day),
-            drawdown_usd. NaN where a step has no fills, or inventory that does not revert.
+            drawdown_usd. NaN where a step has no fills, or inventory that does not revert. Largest position and
+            drawdown have no interval, nor has anything of two to four markets, nor the half-life of a market that
+            lasts for less than ten stretches of three half-lives.
         gain_usd: Profit beyond the step before, and its interval; NaN for the first.
     """
 
@@ -96,6 +113,35 @@ def _without_volatility(calibration: hypermm.Calibration) -> hypermm.Calibration
     )
 
 
+class FlatUntil:
+    """A strategy: the engine, which hears all of a market and trades from a time on. There it is flat and warmed up.
+
+    Args:
+        engine: It quotes.
+        from_ns: When its first quote is heeded.
+    """
+
+    def __init__(self, engine: hypermm.QuoteEngine, from_ns: int) -> None:
+        self._engine, self._from_ns = engine, from_ns
+
+    def on_event(self, event: hypermm.Event) -> None:
+        """Takes in an event."""
+        event.apply(self._engine)
+
+    def quote(self, time_ns: int) -> hypermm.Decision | None:
+        """Its decision, none before it trades."""
+        decision = self._engine.quote(time_ns)
+        return decision if time_ns >= self._from_ns else None
+
+
+def judged_from(instrument: hypermm.Instrument, config: hypermm.EngineConfig, from_ns: int) -> dict[str, Any]:
+    """The strategy of a run judged from `from_ns` on, as `hypermm.backtest` takes it; the engine by itself from 0.
+
+    A position opened before would be judged too: what it makes, how long it lasts, how large it is.
+    """
+    return {"strategy": FlatUntil(hypermm.QuoteEngine(instrument, config), from_ns)} if from_ns > 0 else {}
+
+
 def ablate(
     markets: Markets,
     instrument: hypermm.Instrument,
@@ -117,7 +163,7 @@ def ablate(
         config: The whole model's configuration; steps take parts away from it.
         calibration: The calibrated features, or None.
         models: Fill model by view, as `hypermm.backtest` takes it; "calibrated" has the venue's own delays.
-        from_ns: Before it nothing is judged; it is played all the same.
+        from_ns: Before it nothing is traded nor judged; the engine hears it all the same.
         draws: Draws of the bootstrap.
         seed: Seed of the draws, and of the runs.
         advance: Called with (runs done, runs in all).
@@ -130,7 +176,9 @@ def ablate(
         for view, model in models.items():
             settings = {"seed": seed, "log_decisions": False} | view_settings(model, arguments)
             for step, stepped in configs.items():
-                result = hypermm.backtest(recording, instrument, stepped, **settings)
+                is_later = from_ns > recording.book_time_ns[0]
+                strategy = judged_from(instrument, stepped, from_ns if is_later else 0)
+                result = hypermm.backtest(recording, instrument, stepped, **settings, **strategy)
                 runs[view][step].append(RunBlocks.of(result, from_ns))
                 done += 1
                 if advance is not None:
@@ -139,15 +187,23 @@ def ablate(
 
 
 def judge(view: str, runs: Mapping[str, Sequence[RunBlocks]], *, draws: int = 1000, seed: int = 0) -> list[AblationRow]:
-    """The figures of each step's runs over the same markets, with intervals of blocks drawn alike for all of them."""
+    """The figures of each step's runs over the same markets, with intervals of parts drawn alike for all of them."""
     joined = paired(runs)
-    blocks = len(next(iter(joined.values())))
-    drawn, whole = drawn_blocks(blocks, draws, seed), np.arange(blocks)
+    whole = np.arange(len(next(iter(joined.values()))))
+    markets = market_parts(runs)
+    if len(markets) > 1:
+        drawn = drawn_parts(markets, draws, seed) if len(markets) >= LEAST_MARKETS else []
+        lasting = drawn
+    else:
+        drawn = drawn_parts(list(whole[:, None]), draws, seed)
+        parts = stretches(joined)
+        lasting = drawn_parts(parts, draws, seed) if len(parts) >= LEAST_STRETCHES else []
+    again: dict[str, list[NDArray[np.integer[Any]]]] = {name: [] for name in _MAXIMA} | {"half_life_s": lasting}
     rows: list[AblationRow] = []
     before: RunBlocks | None = None
     for step, run in joined.items():
         figures = {
-            name: (figure(whole), *interval(np.array([figure(chosen) for chosen in drawn])))
+            name: (figure(whole), *interval(np.array([figure(chosen) for chosen in again.get(name, drawn)])))
             for name, figure in run.figures().items()
         }
         gain = (math.nan, math.nan, math.nan)

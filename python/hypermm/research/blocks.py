@@ -1,4 +1,10 @@
-"""A run in blocks of time, and what drawing the blocks again says of its figures: the block bootstrap."""
+"""A run in blocks of time, and what drawing its parts again says of its figures: the block bootstrap.
+
+What is drawn are whole markets where there are several, since inventory lasts for many blocks of one. Of one market
+alone profit, edge and markout are drawn by minutes: what a position makes in one minute says nothing of the next. The
+half-life is not, as a position does last: it is drawn by stretches of several half-lives, and has no interval where
+there are too few of them. A maximum has none at all: no draw of what was seen exceeds it.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +24,24 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Places = npt.NDArray[np.integer[Any]]
 
-__all__ = ["DAY_S", "RunBlocks", "drawn_blocks", "interval", "paired", "sharpe_of_a_day"]
+__all__ = [
+    "DAY_S",
+    "LEAST_MARKETS",
+    "LEAST_STRETCHES",
+    "RunBlocks",
+    "drawn_blocks",
+    "drawn_parts",
+    "interval",
+    "market_parts",
+    "paired",
+    "sharpe_of_a_day",
+    "stretches",
+]
 
 DAY_S = 86_400.0
+# Fewer markets, or fewer stretches of one, have no spread to speak of.
+LEAST_MARKETS, LEAST_STRETCHES = 5, 10
+_HALF_LIVES = 3.0
 _EDGE_COLUMN = 3
 _SAMPLE_S = 1.0
 
@@ -133,6 +154,32 @@ def paired(runs: Mapping[str, Sequence[RunBlocks]]) -> dict[str, RunBlocks]:
         columns = {column: np.concatenate([getattr(run, column) for run in alike]) for column in _COLUMNS}
         joined[name] = RunBlocks(block_s=each[0].block_s, **columns)
     return joined
+
+
+def market_parts(runs: Mapping[str, Sequence[RunBlocks]]) -> list[Places]:
+    """Places of the blocks of each market in what `paired` joins."""
+    counts = [min(len(run) for run in market) for market in zip(*runs.values(), strict=True)]
+    ends = np.cumsum(counts)
+    return [np.arange(end - count, end) for end, count in zip(ends, counts, strict=True)]
+
+
+def stretches(joined: Mapping[str, RunBlocks]) -> list[Places]:
+    """Runs of one market in stretches of three times the longest half-life of inventory of any of them.
+
+    One part alone where inventory does not revert.
+    """
+    runs = list(joined.values())
+    places = np.arange(len(runs[0]))
+    half_lives = [run.figures()["half_life_s"](places) for run in runs]
+    if not all(map(math.isfinite, half_lives)):
+        return [places]
+    length = max(1, math.ceil(_HALF_LIVES * max(half_lives) / runs[0].block_s))
+    return np.array_split(places, max(1, len(places) // length))
+
+
+def drawn_parts(parts: Sequence[Places], draws: int, seed: int) -> list[Places]:
+    """Places of parts drawn with replacement, as many as there are; whoever draws with one seed draws alike."""
+    return [np.concatenate([parts[one] for one in drawn]) for drawn in drawn_blocks(len(parts), draws, seed)]
 
 
 def sharpe_of_a_day(profit: Floats, block_s: float) -> Floats:

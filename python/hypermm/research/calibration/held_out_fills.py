@@ -45,9 +45,9 @@ def validate_own_fills(
     own = artifact.own_fill
     facts: dict[str, Any] = {"state": own.state, "fills": 0}
     names = ("r2_price_only", "r2_whole_filter")
-    empty = {f"{name}{ending}": None for name in names for ending in ("", "_error")}
+    figures: dict[str, float | None] = {f"{name}{ending}": None for name in names for ending in ("", "_error")}
     if own.state != "accepted":
-        return facts | empty
+        return facts | figures
     kappa, stationary = artifact.filter.mean_reversion_per_s, artifact.filter.stationary_variance
     config = replay_config(
         float(np.nanmedian(sample.mid_price)), kappa, stationary, float(np.nanmedian(sample.volatility))
@@ -64,5 +64,5 @@ def validate_own_fills(
         if count > 1:
             lags = max(1, round(count ** (1 / 3)))
             r2, error = r2_score(joined.residual_bps, own.alpha * joined.score, lags)
-            empty |= {name: float(r2), f"{name}_error": float(error)}
-    return facts | empty
+            figures |= {name: float(r2), f"{name}_error": float(error)}
+    return facts | figures

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypermm.exceptions import MissingDependencyError
 from hypermm.recording.whole_file import whole_file
 from hypermm.research.calibration.score import reliability
 from hypermm.research.charts import as_html, dress
+from hypermm.research.page import page_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,25 +31,12 @@ def write_page(calibrated: Calibrated, path: Path) -> None:
     Raises:
         MissingDependencyError: plotly or jinja2 is not installed.
     """
-    try:
-        import jinja2
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingDependencyError(
-            field=error.name or "plotly",
-            value="not installed",
-            expected="plotly and jinja2 to write the page",
-            hint='pip install "hypermm[report]"',
-        ) from error
     artifact = calibrated.artifact
-    template = resources.files("hypermm.research").joinpath("calibration.html.j2").read_text("utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    page = environment.from_string(template).render(
+    page = page_of("calibration.html.j2")(
         title=f"Calibration of {artifact.coin}",
         span=_span(artifact),
         provisional=artifact.provisional,
         windows=artifact.independent_windows,
-        plotlyjs=get_plotlyjs(),
         folds=as_html(_folds_chart(artifact), "folds"),
         reliability=as_html(_reliability_chart(calibrated), "reliability"),
         covariance=as_html(_covariance_chart(artifact), "covariance"),
