@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,6 +117,11 @@ def test_half_lives_of_lasting_inventory_have_honest_intervals_or_none() -> None
     assert np.isfinite(row.figures["pnl_usd"]).all()
     (few,) = judge("view", {"a": [blocks_of(short, short)] * 4}, draws=50)
     assert np.isnan(few.figures["pnl_usd"][1:]).all()
+    # Fills of four minutes: each is in a draw or not, which is no spread of their edge.
+    seldom = replace(blocks_of(short, short), size=np.append(np.ones(4), np.zeros(26)))
+    (row,) = judge("view", {"a": [seldom]}, draws=50)
+    assert np.isnan(row.figures["edge_bps"][1:]).all()
+    assert np.isfinite(row.figures["pnl_usd"]).all()
 
 
 def test_intervals_are_printed_as_they_are() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 import hypermm
 from hypermm.research.blocks import (
-    LEAST_MARKETS,
+    LEAST_PARTS,
     LEAST_STRETCHES,
     RunBlocks,
     drawn_parts,
@@ -66,8 +66,8 @@ class AblationRow(NamedTuple):
         figures: Value and interval by name: edge_bps (a fill, at 10 s, after fees), adverse_bps (markout at 10 s
             against us), largest_position (contracts), half_life_s (of inventory), pnl_usd, sharpe (of a day),
             drawdown_usd. NaN where a step has no fills, or inventory that does not revert. Largest position and
-            drawdown have no interval, nor has anything of two to four markets, nor the half-life of a market that
-            lasts for less than ten stretches of three half-lives.
+            drawdown have no interval, nor has anything of two to four markets, nor edge and markout of fills in fewer
+            than five minutes or markets, nor the half-life in a market of less than ten stretches of three half-lives.
         gain_usd: Profit beyond the step before, and its interval; NaN for the first.
     """
 
@@ -116,6 +116,8 @@ def _without_volatility(calibration: hypermm.Calibration) -> hypermm.Calibration
 class FlatUntil:
     """A strategy: the engine, which hears all of a market and trades from a time on. There it is flat and warmed up.
 
+    What it learns from the market it knows by then; what it learns from its own fills begins there.
+
     Args:
         engine: It quotes.
         from_ns: When its first quote is heeded.
@@ -163,7 +165,7 @@ def ablate(
         config: The whole model's configuration; steps take parts away from it.
         calibration: The calibrated features, or None.
         models: Fill model by view, as `hypermm.backtest` takes it; "calibrated" has the venue's own delays.
-        from_ns: Before it nothing is traded nor judged; the engine hears it all the same.
+        from_ns: Before it nothing is traded nor judged; the engine hears it all the same (`FlatUntil`).
         draws: Draws of the bootstrap.
         seed: Seed of the draws, and of the runs.
         advance: Called with (runs done, runs in all).
@@ -191,17 +193,19 @@ def judge(view: str, runs: Mapping[str, Sequence[RunBlocks]], *, draws: int = 10
     joined = paired(runs)
     whole = np.arange(len(next(iter(joined.values()))))
     markets = market_parts(runs)
-    if len(markets) > 1:
-        drawn = drawn_parts(markets, draws, seed) if len(markets) >= LEAST_MARKETS else []
-        lasting = drawn
-    else:
-        drawn = drawn_parts(list(whole[:, None]), draws, seed)
-        parts = stretches(joined)
-        lasting = drawn_parts(parts, draws, seed) if len(parts) >= LEAST_STRETCHES else []
+    parts = markets if len(markets) > 1 else list(whole[:, None])
+    drawn = drawn_parts(parts, draws, seed) if len(parts) >= LEAST_PARTS else []
+    lasting = drawn
+    if len(markets) == 1:
+        long = stretches(joined)
+        lasting = drawn_parts(long, draws, seed) if len(long) >= LEAST_STRETCHES else []
     again: dict[str, list[NDArray[np.integer[Any]]]] = {name: [] for name in _MAXIMA} | {"half_life_s": lasting}
     rows: list[AblationRow] = []
     before: RunBlocks | None = None
     for step, run in joined.items():
+        # Fills of one minute are drawn or not: no spread is theirs.
+        filled = sum(bool(run.size[part].sum() > 0.0) for part in parts)
+        again |= dict.fromkeys(("edge_bps", "adverse_bps"), drawn if filled >= LEAST_PARTS else [])
         figures = {
             name: (figure(whole), *interval(np.array([figure(chosen) for chosen in again.get(name, drawn)])))
             for name, figure in run.figures().items()

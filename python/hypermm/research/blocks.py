@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DAY_S",
-    "LEAST_MARKETS",
+    "LEAST_PARTS",
     "LEAST_STRETCHES",
     "RunBlocks",
     "drawn_blocks",
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 DAY_S = 86_400.0
-# Fewer markets, or fewer stretches of one, have no spread to speak of.
-LEAST_MARKETS, LEAST_STRETCHES = 5, 10
+# Fewer parts, or fewer stretches of one market, have no spread to speak of.
+LEAST_PARTS, LEAST_STRETCHES = 5, 10
 _HALF_LIVES = 3.0
 _EDGE_COLUMN = 3
 _SAMPLE_S = 1.0
