@@ -1001,6 +1001,8 @@ class QuoteEngine:
         side: Side,
         price: _Number,
         remaining_size: _Number,
+        *,
+        original_size: _Number | None = None,
     ) -> None:
         """Takes in the state of one of our orders. Feeds order life, queue, reach censoring and the cap.
 
@@ -1010,7 +1012,9 @@ class QuoteEngine:
             status: Its state now. Everything not known to be dead counts against the cap.
             side: Its side.
             price: Its limit price, on the grid.
-            remaining_size: What is left of it, contracts.
+            remaining_size: What is left of it, contracts; of one that ended, what never filled. The rest counts against
+                the cap until its fills are told, `on_position` states a position 5 s later, or a minute has passed.
+            original_size: What was ordered, contracts; by default what the first word says is left.
         """
 
     def on_fill(

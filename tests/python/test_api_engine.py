@@ -16,6 +16,7 @@ import pytest
 from engine_calls import ASKS, BIDS, CALLS, CONFIG, INSTRUMENT, ONES, SECOND, T0, engine_with_history, later
 from hypermm import OrderStatus, QuoteEngine, QuoteStatus, Side
 from hypermm.exceptions import EngineBusyError, InvalidInputError, TimeOrderError
+from hypermm.exchange.events import OwnOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +198,16 @@ def test_orders_and_fills_reach_the_engine() -> None:
     assert engine.open_orders[-1].order_id == 2**64 - 1
     engine.on_order(T0 + 8, "first", OrderStatus.CANCELED, Side.BUY, 4399.0, 0.0)
     assert [order.order_id for order in engine.open_orders] == [2**64 - 1]
+
+
+def test_what_was_ordered_tells_fills_from_before_the_first_word() -> None:
+    engine = engine_with_history()
+    order = OwnOrder("ETH", 7, 7, OrderStatus.OPEN, "open", Side.BUY, 4398.0, 0.06, 0.1, T0)
+    order.apply(engine, T0 + 7)
+    engine.on_fill(T0 + 8, Side.BUY, 4398.0, 0.04, order_id=7, fill_id=7)
+    assert engine.open_orders[-1].remaining_size == 0.06
+    with pytest.raises(InvalidInputError, match="original_size"):
+        engine.on_order(T0 + 9, 7, OrderStatus.OPEN, Side.BUY, 4398.0, 0.06, original_size=0.05)
 
 
 def long_call(engine: QuoteEngine, started: threading.Event) -> Callable[[], None]:

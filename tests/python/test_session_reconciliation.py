@@ -78,7 +78,9 @@ def test_an_order_the_venue_no_longer_knows_is_dead() -> None:
     rig.run(1_000)
     assert rig.session.phase is Phase.READY
     assert rig.engine.open_orders == []
-    assert rig.told_of(OwnOrder)[-1].status_text == "unknownOid"
+    placed, gone = rig.told_of(OwnOrder)
+    # With nothing left it would be said to have filled.
+    assert (gone.status_text, gone.remaining_size) == ("unknownOid", placed.remaining_size)
 
 
 def test_the_dead_stay_dead_and_repeated_words_are_not_passed_on() -> None:

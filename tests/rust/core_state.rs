@@ -93,12 +93,12 @@ fn fill_and_order_update_in_either_order_leave_the_same_remainder() {
     for fill_first in [true, false] {
         let mut engine = engine();
         book(&mut engine, 0, &[4269.0], &[4269.1]);
-        engine.on_order(0, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05).unwrap();
+        engine.on_order(0, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05, None).unwrap();
         for turn in 0..2 {
             if fill_first == (turn == 0) {
                 engine.on_fill(S, Side::Buy, 4269.0, 0.02, Some(&id), None, None).unwrap();
             } else {
-                engine.on_order(S, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.03).unwrap();
+                engine.on_order(S, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.03, None).unwrap();
             }
         }
         remaining.push(engine.open_orders()[0].remaining.0);
@@ -111,9 +111,9 @@ fn filled_up_order_counts_no_more_even_before_the_venue_says_so() {
     let mut engine = engine();
     let id = Identifier::Number(1);
     book(&mut engine, 0, &[4269.0], &[4269.1]);
-    engine.on_order(0, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05).unwrap();
+    engine.on_order(0, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05, None).unwrap();
     engine.on_fill(S, Side::Buy, 4269.0, 0.05, Some(&id), None, None).unwrap();
-    engine.on_order(S, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05).unwrap();
+    engine.on_order(S, &id, OrderStatus::Open, Side::Buy, 4269.0, 0.05, None).unwrap();
     assert_eq!(engine.open_orders().iter().map(|order| order.remaining.0).sum::<i64>(), 0);
 }
 
@@ -124,7 +124,7 @@ fn queue_ahead_never_grows_and_snapshots_do_not_reset_it() {
         engine.on_book(now, &[4269.0], &[size], &[4269.1], &[1.0]).unwrap();
     };
     sized(&mut engine, 0, 5.0);
-    engine.on_order(0, &Identifier::Number(1), OrderStatus::Open, Side::Buy, 4269.0, 0.05).unwrap();
+    engine.on_order(0, &Identifier::Number(1), OrderStatus::Open, Side::Buy, 4269.0, 0.05, None).unwrap();
     let ahead = |engine: &QuoteEngine| engine.open_orders()[0].queue.ahead();
     assert_eq!(ahead(&engine), 5.0);
     sized(&mut engine, S, 9.0);
@@ -242,10 +242,10 @@ fn an_order_refused_for_its_price_is_known_dead() {
     let mut engine = engine();
     let id = Identifier::Number(1);
     book(&mut engine, 0, &[4269.0], &[4269.1]);
-    engine.on_order(0, &id, OrderStatus::Pending, Side::Buy, 4269.0, 0.05).unwrap();
-    engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, 4268.955, 0.05).unwrap();
+    engine.on_order(0, &id, OrderStatus::Pending, Side::Buy, 4269.0, 0.05, None).unwrap();
+    engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, 4268.955, 0.05, None).unwrap();
     assert!(engine.open_orders().is_empty());
-    assert!(engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, f64::NAN, 0.05).is_err());
+    assert!(engine.on_order(S, &id, OrderStatus::Rejected, Side::Buy, f64::NAN, 0.05, None).is_err());
 }
 
 #[test]

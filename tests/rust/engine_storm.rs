@@ -99,7 +99,7 @@ fn apply(engine: &mut QuoteEngine, now: i64, step: &Step) {
         Step::Order { id, status: number, buy, away, lots } => {
             let size = lots as f64 / 1e4;
             engine
-                .on_order(now, &Identifier::Number(id), status(number), side(buy), price(CENTER + away), size)
+                .on_order(now, &Identifier::Number(id), status(number), side(buy), price(CENTER + away), size, None)
                 .unwrap();
         }
         Step::Fill { id, buy, away, lots } => {

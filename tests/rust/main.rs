@@ -47,6 +47,7 @@ mod simulation_replay;
 mod simulation_session;
 mod simulation_venue;
 mod sweep_laws;
+mod two_channels;
 mod venue_blocks;
 mod venue_feed;
 mod venue_latency;

@@ -2,8 +2,8 @@
 
 use hypermm_core::instrument::Instrument;
 use hypermm_core::state::book::{Book, SnapshotLevels};
-use hypermm_core::state::own_orders::OwnOrders;
-use hypermm_core::state::queue::CancelModel;
+use hypermm_core::state::own_orders::{OrderWord, OwnOrders};
+use hypermm_core::state::queue::{CancelModel, QueuePosition};
 use hypermm_core::types::{Identifier, Lots, OrderStatus, Price, Side};
 use proptest::prelude::*;
 
@@ -36,10 +36,12 @@ proptest! {
             }
             for (side, units) in [(Side::Buy, bid - place), (Side::Sell, ask + place)] {
                 let order = Price(units * 10);
-                let ahead = book.side(side).displayed_at(side, order).unwrap_or(0.0);
+                let shown = book.side(side).displayed_at(side, order);
+                let queue = shown.map_or_else(QueuePosition::unseen, QueuePosition::behind);
+                let word = OrderWord { status: OrderStatus::Open, side, price: order, remaining: Lots(500), original: None };
                 let name = Identifier::Number(now as u64 * 2 + u64::from(side == Side::Sell));
                 for orders in [&mut short, &mut long] {
-                    orders.apply(now, &name, OrderStatus::Open, side, order, Lots(500), || (0.0, ahead));
+                    orders.apply(now, &name, &word, || (0.0, queue));
                 }
             }
             prop_assert_eq!((short.live().len(), long.live().len()), (2 * (now as usize + 1), 2 * (now as usize + 1)));

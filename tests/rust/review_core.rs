@@ -39,9 +39,9 @@ fn quoted(engine: &QuoteEngine, now: i64) -> Decision {
 fn what_is_left_of_an_overfilled_order_is_never_negative() {
     let mut engine = engine(EngineConfig::default());
     let id = Identifier::Number(1);
-    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1).unwrap();
+    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1, None).unwrap();
     engine.on_fill(START_NS, Side::Buy, 4268.0, 0.3, Some(&id), None, None).unwrap();
-    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.05).unwrap();
+    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.05, None).unwrap();
     assert_eq!(engine.open_orders().iter().map(|order| order.remaining.0).collect::<Vec<_>>(), [0]);
 }
 
@@ -50,9 +50,9 @@ fn what_is_left_of_an_overfilled_order_is_never_negative() {
 fn an_enlarged_order_counts_whole_against_the_cap() {
     let mut engine = engine(EngineConfig::default());
     let id = Identifier::Number(1);
-    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1).unwrap();
+    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1, None).unwrap();
     engine.on_fill(START_NS, Side::Buy, 4268.0, 0.04, Some(&id), None, None).unwrap();
-    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.12).unwrap();
+    engine.on_order(START_NS, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.12, None).unwrap();
     assert_eq!(engine.open_orders()[0].remaining.0, 1200);
     engine.on_fill(START_NS, Side::Buy, 4268.0, 0.02, Some(&id), None, None).unwrap();
     assert_eq!(engine.open_orders()[0].remaining.0, 1000);
@@ -67,13 +67,13 @@ fn orders_and_fills_of_the_largest_size_do_not_overflow() {
         let id = Identifier::Number(name);
         for side in [Side::Buy, Side::Sell] {
             let price = if side == Side::Buy { 4268.0 } else { 4270.0 };
-            engine.on_order(START_NS, &id, OrderStatus::Open, side, price, size).unwrap();
+            engine.on_order(START_NS, &id, OrderStatus::Open, side, price, size, None).unwrap();
             assert_eq!(engine.open_orders().len() as u64, name + 1, "an order that changed sides is one order");
         }
         engine.on_fill(START_NS, Side::Sell, 4269.0, size, None, None, None).unwrap();
     }
     for name in 5_000..10_000 {
-        engine.on_order(START_NS, &Identifier::Number(name), OrderStatus::Open, Side::Buy, 4268.0, size).unwrap();
+        engine.on_order(START_NS, &Identifier::Number(name), OrderStatus::Open, Side::Buy, 4268.0, size, None).unwrap();
     }
     assert_eq!(quoted(&engine, START_NS).status, QuoteStatus::Quoting);
 }
@@ -318,4 +318,68 @@ fn a_book_that_falls_silent_while_other_news_comes_does_not_look_calm() {
         best(&mut engine, resumed + second * SECOND_NS, 4312.0);
     }
     assert!(quoted(&engine, engine.now_ns().unwrap()).terms.volatility < 1.5 * before);
+}
+
+// Kills: a closing order below the venue's minimum cut by the cap, which the venue would refuse.
+#[test]
+fn an_order_below_the_minimum_closes_the_whole_position_or_is_not_there() {
+    let mut closed = 0;
+    for live_lots in 0..400 {
+        let mut engine = engine(EngineConfig { max_position: 0.03, ..EngineConfig::default() });
+        engine.on_position(START_NS, 0.001, None).unwrap();
+        if live_lots > 0 {
+            let (id, size) = (Identifier::Number(1), f64::from(live_lots) / 1e4);
+            engine.on_order(START_NS, &id, OrderStatus::CancelPending, Side::Sell, 4290.0, size, None).unwrap();
+        }
+        let asks = quoted(&engine, START_NS).asks;
+        for level in 0..asks.len {
+            let worth = asks.prices[level] * asks.sizes[level];
+            assert!(worth >= 10.0 || asks.lots[level].0 == 10, "{live_lots} lots live: an ask of {worth} USD");
+            closed += u32::from(asks.lots[level].0 == 10);
+        }
+    }
+    assert!(closed > 0, "the case was met");
+}
+
+// Kills: a sum of times past the last one, after the position has moved.
+#[test]
+fn the_last_representable_times_are_times() {
+    for back in [0, 1, SECOND_NS, 5 * SECOND_NS, 20 * SECOND_NS] {
+        let now = i64::MAX - back;
+        let mut engine = QuoteEngine::new(ether(), EngineConfig::default()).unwrap();
+        best(&mut engine, now - 2 * SECOND_NS, 4269.0);
+        assert!(engine.on_fill(now, Side::Buy, 4269.0, 0.1, None, None, None).unwrap());
+        engine.on_context(now, &Context { funding_rate: Some(1e-4), ..Context::default() }).unwrap();
+        best(&mut engine, now, 4269.4);
+        let trade = Trade { price: 4269.0, size: 0.1, aggressor: Side::Sell, exchange_time_ns: None };
+        engine.on_trade(now, &trade).unwrap();
+        let id = Identifier::Number(1);
+        engine.on_order(now, &id, OrderStatus::Open, Side::Buy, 4268.0, 0.1, None).unwrap();
+        engine.on_order(now, &id, OrderStatus::Filled, Side::Buy, 4268.0, 0.0, None).unwrap();
+        engine.on_position(now, 0.2, None).unwrap();
+        quoted(&engine, now);
+    }
+}
+
+// Kills: a level beyond the largest price, which the engine itself would refuse.
+#[test]
+fn every_price_quoted_is_a_price_near_the_largest_and_with_the_steepest_ladder() {
+    let instrument = Instrument::new("X", 0, 25, 10.0, 3600.0).unwrap();
+    let mut config = EngineConfig { max_position: 10.0, levels: 32, clip: Some(1.0), ..EngineConfig::default() };
+    for field in EngineConfig::FIELDS.iter().filter(|field| ["level_growth", "level_spacing_bps"].contains(&field.name))
+    {
+        config.set(field.name, FieldValue::Float(field.max)).unwrap();
+    }
+    for (config, bid) in [(config.clone(), 1e8), (config, 2.2517e9), (EngineConfig::default(), 2.251_799_8e9)] {
+        let mut engine = QuoteEngine::new(instrument.clone(), config).unwrap();
+        engine.on_best(START_NS, Some((bid, 5.0)), Some((bid + 1.0, 5.0))).unwrap();
+        engine.on_position(START_NS, 5.0, None).unwrap();
+        let decision = quoted(&engine, START_NS);
+        for (side, quotes) in [(Side::Buy, &decision.bids), (Side::Sell, &decision.asks)] {
+            for level in 0..quotes.len {
+                let price = instrument.price_from_f64("price", quotes.prices[level]).unwrap();
+                assert_eq!(price, quotes.price_units[level], "{side:?} {level} at {bid}");
+            }
+        }
+    }
 }

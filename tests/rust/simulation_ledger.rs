@@ -222,3 +222,13 @@ fn one_price_unit_times_one_lot_is_one_micro_for_every_instrument() {
         assert!((product * MICROS - 1.0).abs() < 1e-12);
     }
 }
+
+// Kills: a position added up past what can be counted.
+#[test]
+fn a_position_past_the_largest_is_refused_and_nothing_is_booked() {
+    let mut ledger = Ledger::new(1.5).unwrap();
+    ledger.on_fill(Side::Buy, Price(1), Lots(i64::MAX / 5), None).unwrap();
+    let before = ledger.clone();
+    assert!(ledger.on_fill(Side::Buy, Price(1), Lots(i64::MAX), None).is_err());
+    assert_eq!(ledger, before);
+}

@@ -156,7 +156,7 @@ class OwnOrder(Struct):
         status: What it is now; UNKNOWN counts as live.
         status_text: The venue's own word.
         price: Limit price.
-        remaining_size: What is left of it, contracts.
+        remaining_size: What is left of it, contracts; of one that ended, what never filled.
         original_size: What was asked for, contracts; None where not told.
         exchange_time_ns: Since when it is so.
     """
@@ -174,7 +174,15 @@ class OwnOrder(Struct):
 
     def apply(self, engine: QuoteEngine, time_ns: int) -> None:
         """Hands it to an engine at the receiver's time."""
-        engine.on_order(time_ns, self.order_id, self.status, self.side, self.price, self.remaining_size)
+        engine.on_order(
+            time_ns,
+            self.order_id,
+            self.status,
+            self.side,
+            self.price,
+            self.remaining_size,
+            original_size=self.original_size,
+        )
 
 
 class OwnFill(Struct):

@@ -166,7 +166,8 @@ impl PyQuoteEngine {
     }
 
     /// Takes in the state of one of our orders. Feeds order life, queue, reach censoring and the cap.
-    #[pyo3(signature = (time_ns, order_id, status, side, price, remaining_size))]
+    #[pyo3(signature = (time_ns, order_id, status, side, price, remaining_size, *, original_size=None))]
+    #[expect(clippy::too_many_arguments, reason = "an order has this many facts")]
     fn on_order(
         slf: &Engine<'_>,
         time_ns: &Bound<'_, PyAny>,
@@ -175,6 +176,7 @@ impl PyQuoteEngine {
         side: &Bound<'_, PyAny>,
         price: &Bound<'_, PyAny>,
         remaining_size: &Bound<'_, PyAny>,
+        original_size: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let order_id = identifier("order_id", order_id)?;
@@ -182,8 +184,9 @@ impl PyQuoteEngine {
         let side = self::side("side", side)?;
         let price = number("price", price)?;
         let remaining = number("remaining_size", remaining_size)?;
+        let original = optional_number("original_size", original_size)?;
         let engine = &mut lock(slf)?.engine;
-        guard(|| engine.on_order(now, &order_id, status, side, price, remaining))
+        guard(|| engine.on_order(now, &order_id, status, side, price, remaining, original))
     }
 
     /// Takes in a fill of ours; the position moves once for each `fill_id`.

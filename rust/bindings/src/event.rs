@@ -177,12 +177,13 @@ impl PyEvent {
 
 fn account_fields(py: Python<'_>, event: &AccountEvent, fields: &Bound<'_, PyDict>) -> PyResult<()> {
     match event {
-        AccountEvent::Order { order_id, status, side, price, remaining_size } => {
+        AccountEvent::Order { order_id, status, side, price, remaining_size, original_size } => {
             fields.set_item("order_id", identifier_object(py, order_id))?;
             fields.set_item("status", order_status_member(py, *status)?)?;
             fields.set_item("side", side_member(py, *side)?)?;
             fields.set_item("price", price)?;
-            fields.set_item("remaining_size", remaining_size)
+            fields.set_item("remaining_size", remaining_size)?;
+            fields.set_item("original_size", original_size)
         }
         AccountEvent::Fill { side, price, size, order_id, fill_id, fee } => {
             fields.set_item("side", side_member(py, *side)?)?;

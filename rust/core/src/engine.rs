@@ -165,6 +165,12 @@ impl QuoteEngine {
         self.clip
     }
 
+    /// Fills of ours that news of orders implies and no fill has told yet, bought and sold: they count against the cap.
+    #[must_use]
+    pub fn untold_fills(&self) -> [Lots; 2] {
+        self.own_orders.untold()
+    }
+
     /// Orders not known to be dead.
     #[must_use]
     pub fn open_orders(&self) -> &[OwnOrder] {
@@ -228,6 +234,7 @@ impl QuoteEngine {
     }
 
     fn pass_seconds(&mut self, time_ns: TimestampNs) {
+        self.own_orders.forget_untold(time_ns);
         if time_ns - self.next_second_ns > GRID_GAP_NS {
             self.forget_mid();
             self.next_second_ns = time_ns;

@@ -96,8 +96,10 @@ pub enum AccountEvent {
         side: Side,
         /// Its limit price, on the grid.
         price: f64,
-        /// What is left of it, contracts.
+        /// What is left of it, contracts; of one that ended, what never filled.
         remaining_size: f64,
+        /// What was ordered, contracts, where told.
+        original_size: Option<f64>,
     },
     /// An order of ours traded.
     Fill {

@@ -109,7 +109,7 @@ class Reconciliation:
         )
 
     def _status(self, venue_id: int, value: Any) -> OwnOrder:
-        """The venue's word on an order; one it does not know is no longer there."""
+        """The venue's word on an order; one it does not know is gone, and filled no more than is known."""
         if value.order is not None:
             return order_update(value.order)
         gone = self._believed[venue_id]
@@ -121,7 +121,7 @@ class Reconciliation:
             "unknownOid",
             gone.side,
             gone.price,
-            0.0,
+            gone.remaining_size,
             gone.original_size,
             gone.exchange_time_ns,
         )

@@ -125,7 +125,8 @@ impl Ledger {
     /// The fee is notional × rate, truncated toward zero at six decimals.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] when price or size is not positive or their product is above 10^18; nothing is booked.
+    /// [`Error::InvalidInput`] when price or size is not positive, their product is above 10^18 or the position cannot be
+    /// counted; nothing is booked.
     pub fn on_fill(&mut self, side: Side, price: Price, size: Lots, stated_fee: Option<Micros>) -> Result<Booked> {
         if price.0 <= 0 {
             return Err(invalid_input("price", price.0, "above 0 price units", ""));
@@ -139,7 +140,10 @@ impl Ledger {
         }
         let fee = stated_fee.unwrap_or_else(|| notional * self.fee_rate / RATE_SCALE);
         let signed = if side == Side::Buy { size.0 } else { -size.0 };
-        let realized = self.move_position(signed, price);
+        let Some(after) = self.position.0.checked_add(signed) else {
+            return Err(invalid_input("size", size.0, "a position that can be counted in lots", ""));
+        };
+        let realized = self.move_position(signed, Lots(after), price);
         self.cash -= i128::from(signed) * i128::from(price.0) + fee;
         self.realized += realized;
         self.fees += fee;
@@ -149,9 +153,9 @@ impl Ledger {
     }
 
     /// Moves the position and its cost; answers the profit of the part that closed.
-    fn move_position(&mut self, signed: i64, price: Price) -> Micros {
+    fn move_position(&mut self, signed: i64, after: Lots, price: Price) -> Micros {
         let before = self.position.0;
-        self.position = Lots(before + signed);
+        self.position = after;
         let opens = before == 0 || (before > 0) == (signed > 0);
         if opens {
             self.cost += i128::from(signed) * i128::from(price.0);

@@ -3,13 +3,18 @@
 use super::QuoteEngine;
 use crate::error::{Result, invalid_input, require_positive};
 use crate::pricing::costs::toxic_adverse_selection;
+use crate::state::own_orders::OrderWord;
+use crate::state::queue::QueuePosition;
 use crate::types::{BPS, Identifier, Lots, OrderStatus, Price, Side, TimestampNs};
 
 impl QuoteEngine {
-    /// The state of one of our orders. Every order not known to be dead counts against the cap.
+    /// The state of one of our orders. Every order not known to be dead counts against the cap, and so do fills that the
+    /// news of orders implies until the fills themselves are told: of an order that ended, `remaining_size` is what never
+    /// filled of it. `original_size` is what was ordered; without it, what the first word says is left.
     ///
     /// # Errors
-    /// A price off the grid, a size that is not whole lots, a time before the last.
+    /// A price off the grid, a size that is not whole lots, an original size below the remaining one, a time before the last.
+    #[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
     pub fn on_order(
         &mut self,
         time_ns: TimestampNs,
@@ -18,14 +23,26 @@ impl QuoteEngine {
         side: Side,
         price: f64,
         remaining_size: f64,
+        original_size: Option<f64>,
     ) -> Result<()> {
         self.check_time(time_ns)?;
         // An order the venue refused for its price or size must still be known dead.
         if status.is_dead() {
             crate::error::require_finite("price", price)?;
             crate::error::require_finite("remaining_size", remaining_size)?;
+            if let Some(size) = original_size {
+                crate::error::require_finite("original_size", size)?;
+            }
+            let nearest_lots = |size: f64| Lots((size * self.instrument.size_scale()).round() as i64);
+            let word = OrderWord {
+                status,
+                side,
+                price: self.instrument.price_from_f64("price", price).unwrap_or(Price(0)),
+                remaining: nearest_lots(remaining_size),
+                original: original_size.map(nearest_lots),
+            };
             self.advance(time_ns);
-            self.own_orders.end(time_ns, order_id);
+            self.own_orders.end(time_ns, order_id, &word);
             return Ok(());
         }
         let exact = self.instrument.price_from_f64("price", price)?;
@@ -38,8 +55,12 @@ impl QuoteEngine {
                 "",
             ));
         }
+        let original = original_size.map(|size| self.instrument.lots_from_f64("original_size", size)).transpose()?;
+        if let Some(size) = original_size.filter(|_| original < Some(remaining) && original.is_some()) {
+            return Err(invalid_input("original_size", size, "at least remaining_size", "what was ordered at first"));
+        }
         self.advance(time_ns);
-        self.place_order(time_ns, order_id, status, side, (exact, price), remaining);
+        self.place_order(time_ns, order_id, &OrderWord { status, side, price: exact, remaining, original }, price);
         Ok(())
     }
 
@@ -63,26 +84,20 @@ impl QuoteEngine {
             }
         }
         self.advance(time_ns);
-        self.place_order(time_ns, order_id, status, side, (price, self.instrument.price_to_f64(price)), remaining);
+        let word = OrderWord { status, side, price, remaining, original: None };
+        self.place_order(time_ns, order_id, &word, self.instrument.price_to_f64(price));
         Ok(())
     }
 
-    fn place_order(
-        &mut self,
-        time_ns: TimestampNs,
-        order_id: &Identifier,
-        status: OrderStatus,
-        side: Side,
-        (exact, price): (Price, f64),
-        remaining: Lots,
-    ) {
-        let (last_mid, book) = (self.last_mid, &self.book);
+    fn place_order(&mut self, time_ns: TimestampNs, order_id: &Identifier, word: &OrderWord, price: f64) {
+        let (last_mid, book, side) = (self.last_mid, &self.book, word.side);
         // Only an order not heard of before, or moved, is looked up in the book.
         let place_in_book = || {
             let depth_bps = last_mid.map_or(0.0, |mid| side.sign() * (mid - price) / mid * BPS);
-            (depth_bps, book.side(side).displayed_at(side, exact).unwrap_or(0.0))
+            let shown = book.side(side).displayed_at(side, word.price);
+            (depth_bps, shown.map_or_else(QueuePosition::unseen, QueuePosition::behind))
         };
-        self.own_orders.apply(time_ns, order_id, status, side, exact, remaining, place_in_book);
+        self.own_orders.apply(time_ns, order_id, word, place_in_book);
     }
 
     /// A fill of ours. Moves the position once: false for a `fill_id` seen before.
@@ -125,7 +140,8 @@ impl QuoteEngine {
         Ok(true)
     }
 
-    /// The venue's word on our position replaces ours; returns venue − ours, contracts.
+    /// The venue's word on our position replaces ours; returns venue − ours, contracts. Fills that news of orders has implied
+    /// for 5 s or more without their being told are taken to be in it.
     ///
     /// # Errors
     /// A position that is not whole lots, an entry price that is not positive, a time before the last.
@@ -136,6 +152,7 @@ impl QuoteEngine {
             require_positive("entry_price", price)?;
         }
         self.advance(time_ns);
+        self.own_orders.settle(time_ns);
         Ok(self.instrument.lots_to_f64(self.inventory.replace(lots, entry_price)))
     }
 

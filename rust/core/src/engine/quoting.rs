@@ -188,6 +188,7 @@ impl QuoteEngine {
             position: self.inventory.position(),
             book: self.book.side(side),
             own_orders: self.own_orders.live(),
+            untold: self.own_orders.untold_by_ended()[place],
         }
     }
 }

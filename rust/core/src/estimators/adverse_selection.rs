@@ -42,7 +42,7 @@ pub struct LearnedAdverseSelection {
 impl LearnedAdverseSelection {
     /// An aggressor filled us; `expected_bps` = a₀ term − sgn·μ̂T(10 s).
     pub fn on_fill(&mut self, now_ns: TimestampNs, side: Side, expected_bps: f64) {
-        self.pending.push_back(Pending { due_ns: now_ns + HORIZON_NS, side, expected_bps });
+        self.pending.push_back(Pending { due_ns: now_ns.saturating_add(HORIZON_NS), side, expected_bps });
     }
 
     /// A whole second has passed, and the grid holds its mid.
@@ -50,7 +50,7 @@ impl LearnedAdverseSelection {
         self.sums = self.sums.map(|sum| sum * KEEP);
         self.weights = self.weights.map(|weight| weight * KEEP);
         // The whole second nearest to the horizon's end, wherever on the clock whole seconds fall.
-        let until_ns = now_ns + SECOND_NS / 2;
+        let until_ns = now_ns.saturating_add(SECOND_NS / 2);
         while let Some(fill) = self.pending.front().copied().filter(|fill| fill.due_ns < until_ns) {
             self.pending.pop_front();
             if until_ns - fill.due_ns <= SECOND_NS

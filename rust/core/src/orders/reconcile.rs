@@ -15,7 +15,8 @@ use crate::instrument::Instrument;
 use crate::pricing::decision::{Decision, QuoteSide};
 use crate::types::{Lots, OrderStatus, Price, QuoteStatus, Side};
 
-/// An order of ours not known to be dead.
+/// An order of ours not known to be dead. Fills that the end of an order implies and that are not told yet
+/// ([`crate::engine::QuoteEngine::untold_fills`]) stand here as one more that is being cancelled, else they are in no count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandingOrder {
     /// The caller's place for it, handed back with a cancel.
@@ -108,8 +109,10 @@ impl Reconciler {
     ) {
         actions.clear();
         if decision.status != QuoteStatus::Quoting {
-            keep_reducing(Side::Buy, -bounds.position.0 - leaving(Side::Buy, standing), 0, standing, actions);
-            keep_reducing(Side::Sell, bounds.position.0 - leaving(Side::Sell, standing), 0, standing, actions);
+            for (side, reducible) in [(Side::Buy, -bounds.position.0), (Side::Sell, bounds.position.0)] {
+                let most = reducible - leaving(side, standing);
+                keep_reducing(side, Reducing { reducible: most, beyond: 0, most }, standing, actions);
+            }
             return;
         }
         self.placements.clear();
@@ -129,7 +132,8 @@ impl Reconciler {
             let quotes = self.placements.len() > placed || self.tallies[side.index()].keeps_any(wanted.len);
             if reducible > 0 && !quotes {
                 actions.truncate(begin);
-                keep_reducing(side, reducible, bounds.clip.0, standing, actions);
+                let most = limits.room - leaving(side, standing);
+                keep_reducing(side, Reducing { reducible, beyond: bounds.clip.0, most }, standing, actions);
             }
         }
         actions.extend_from_slice(&self.placements);
@@ -244,12 +248,24 @@ fn leaving(side: Side, standing: &[StandingOrder]) -> i64 {
     of_side(standing, side).filter(|order| !order.status.is_keepable()).map(|order| order.remaining.0).sum()
 }
 
-/// Cancels what accumulates; of the rest the oldest stand up to the position, the last of them `beyond` it at most.
-fn keep_reducing(side: Side, reducible: i64, beyond: i64, standing: &[StandingOrder], actions: &mut Vec<Action>) {
-    let mut left = reducible;
+/// How much of a side may stand where nothing takes its place, lots.
+#[derive(Clone, Copy, Debug)]
+struct Reducing {
+    /// The position.
+    reducible: i64,
+    /// The last order may be larger than what is left of it by this.
+    beyond: i64,
+    /// What has room in the cap beside what is being cancelled.
+    most: i64,
+}
+
+/// Cancels what accumulates; of the rest the oldest stand up to the position.
+fn keep_reducing(side: Side, mut keep: Reducing, standing: &[StandingOrder], actions: &mut Vec<Action>) {
     for order in of_side(standing, side).filter(|order| order.status.is_keepable()) {
-        if left > 0 && order.remaining.0 <= left + beyond {
-            left -= order.remaining.0;
+        let size = order.remaining.0;
+        if keep.reducible > 0 && size <= keep.most.min(keep.reducible + keep.beyond) {
+            keep.reducible -= size;
+            keep.most -= size;
         } else {
             actions.push(Action::Cancel { slot: order.slot });
         }

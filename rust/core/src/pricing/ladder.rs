@@ -67,6 +67,8 @@ pub struct SideInputs<'a> {
     pub book: &'a BookSide,
     /// Orders not known to be dead.
     pub own_orders: &'a [OwnOrder],
+    /// Fills of orders that ended which are not told yet.
+    pub untold: Lots,
 }
 
 /// Lanes of one side.
@@ -227,7 +229,7 @@ fn price_levels<const W: usize>(
     binding.post_only |= if side == Side::Buy { first > limit } else { first < limit };
 
     let lowest = mid_units * DEEPEST_SHARE;
-    let highest = mid_units / DEEPEST_SHARE;
+    let highest = smaller(mid_units / DEEPEST_SHARE, MAX_UNITS);
     let mut merged = Merged { len: 0, units: [0; W], inner: [0; W], outer: [0; W], kept: [0; W] };
     let mut last = i64::MIN;
     for i in 0..W {
@@ -306,10 +308,11 @@ fn join_queue<const W: usize>(inputs: &SideInputs<'_>, merged: &mut Merged<W>, l
             *before = sizes[place];
         }
     }
-    // A kept order's own place in the queue counts, not what the book shows now.
+    // A kept order's own place in the queue counts, not what the book shows now; one that has filled up has none.
     for order in inputs.own_orders {
         if order.side == inputs.side
             && order.status.is_keepable()
+            && order.remaining.0 > 0
             && let Some(i) = merged.units[..merged.len].iter().position(|units| *units == order.price.0)
         {
             merged.kept[i] = merged.kept[i].saturating_add(order.remaining.0);
@@ -401,7 +404,7 @@ fn emit<const W: usize>(
     let cap = instrument.floor_lots(inputs.max_position).0;
     // Saturating: what does not fit an integer does not fit the cap.
     let own_side = inputs.own_orders.iter().filter(|order| order.side == side);
-    let live = own_side.fold(0_i64, |sum, order| sum.saturating_add(order.remaining.0));
+    let live = own_side.fold(inputs.untold.0, |sum, order| sum.saturating_add(order.exposed().0));
     let mut orders = Orders {
         lanes,
         merged,
@@ -442,7 +445,12 @@ fn close_remainder<const W: usize>(instrument: &Instrument, orders: &mut Orders<
     if orders.emitted + raised <= orders.closing {
         orders.place(last, raised, size_scale, minimum);
     } else if orders.emitted == 0 {
-        orders.place(last, orders.closing, size_scale, 0.0);
+        // Below the minimum the venue takes only what closes all.
+        if orders.merged.kept[last].saturating_add(orders.room) >= orders.closing {
+            orders.place(last, orders.closing, size_scale, 0.0);
+        } else {
+            orders.capped = true;
+        }
     }
 }
 

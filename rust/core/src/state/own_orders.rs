@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::book::Book;
+use super::order_memory::{KEPT_NS, OrderMemory, POSITION_LAG_NS};
 use super::queue::{CancelModel, QueuePosition};
 use crate::types::{Identifier, Lots, NS_PER_S, OrderStatus, Price, Side, TimestampNs};
 
@@ -11,8 +12,21 @@ pub const LIFE_CENTERS_BPS: [f64; 7] = [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
 const LIFE_EDGES_BPS: [f64; 6] = [0.5, 1.5, 3.0, 6.0, 12.0, 24.0];
 // One ended order's worth of prior: ten seconds of life.
 const LIFE_PRIOR_S: f64 = 10.0;
-// A filled order whose death the venue has not reported is forgotten after this.
-const EXHAUSTED_KEPT_NS: i64 = 60_000_000_000;
+
+/// What one word on an order of ours says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderWord {
+    /// Its state.
+    pub status: OrderStatus,
+    /// Its side.
+    pub side: Side,
+    /// Its limit price.
+    pub price: Price,
+    /// What is left of it; of one that ended, what never filled.
+    pub remaining: Lots,
+    /// What was ordered, where told; else what the first word says is left.
+    pub original: Option<Lots>,
+}
 
 /// One order not known to be dead.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +47,19 @@ pub struct OwnOrder {
     pub queue: QueuePosition,
     original: Lots,
     filled: Lots,
+    /// Fills never told, taken to be in the position.
+    settled: Lots,
     bucket: u8,
     changed_ns: TimestampNs,
+}
+
+impl OwnOrder {
+    /// What the position can still gain by it, lots: what can fill, and what the venue says has filled while no fill was told.
+    #[inline]
+    #[must_use]
+    pub fn exposed(&self) -> Lots {
+        Lots(self.original.0.saturating_sub(self.filled.0).saturating_sub(self.settled.0).max(0))
+    }
 }
 
 /// Life of our orders by depth bucket: exposure and ends, the maximum-likelihood rate of ending.
@@ -89,6 +114,7 @@ fn bucket_of(depth_bps: f64) -> u8 {
 pub struct OwnOrders {
     orders: Vec<OwnOrder>,
     life: OrderLife,
+    memory: OrderMemory,
     // One key an order, side by side: an order is found without walking through the orders themselves.
     #[serde(skip_serializing)]
     keys: Vec<u32>,
@@ -102,19 +128,20 @@ pub struct OwnOrders {
 struct StoredOrders {
     orders: Vec<OwnOrder>,
     life: OrderLife,
+    memory: OrderMemory,
 }
 
 impl From<StoredOrders> for OwnOrders {
     fn from(stored: StoredOrders) -> Self {
         let keys = stored.orders.iter().map(|order| key_of(&order.id)).collect();
         let holds_exhausted = stored.orders.iter().any(|order| order.remaining.0 == 0);
-        Self { orders: stored.orders, life: stored.life, keys, holds_exhausted }
+        Self { orders: stored.orders, life: stored.life, memory: stored.memory, keys, holds_exhausted }
     }
 }
 
 /// Names may share a key; the names themselves decide.
 #[inline]
-fn key_of(id: &Identifier) -> u32 {
+pub(super) fn key_of(id: &Identifier) -> u32 {
     match id {
         Identifier::Number(number) => *number as u32,
         Identifier::Text(text) => crc32fast::hash(text.as_bytes()),
@@ -134,90 +161,176 @@ impl OwnOrders {
         &self.life
     }
 
-    /// The order is dead; one never heard of is nothing new.
-    pub fn end(&mut self, now_ns: TimestampNs, id: &Identifier) {
-        let Some(place) = self.find(id) else { return };
-        let order = &self.orders[place];
-        if order.remaining.0 > 0 {
-            self.life.end(order.bucket, order.placed_ns, now_ns);
+    /// Fills that news of orders implies and that no fill has told, by side, lots: of orders that ended, and of those that live.
+    #[must_use]
+    pub fn untold(&self) -> [Lots; 2] {
+        let mut untold = self.memory.untold();
+        for order in &self.orders {
+            let lots = &mut untold[order.side.index()];
+            lots.0 = lots.0.saturating_add(order.exposed().0 - order.remaining.0);
         }
-        self.orders.swap_remove(place);
-        self.keys.swap_remove(place);
+        untold
     }
 
-    /// Takes over a checked order event. `place_in_book` answers the distance from mid, bps, and the size shown at the
-    /// price now; it is asked only for an order that is new or has moved.
-    #[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
+    /// As [`OwnOrders::untold`], of the orders that ended.
+    #[inline]
+    #[must_use]
+    pub fn untold_by_ended(&self) -> [Lots; 2] {
+        self.memory.untold()
+    }
+
+    /// The order is dead. What it was filled by and no fill has told still counts.
+    pub fn end(&mut self, now_ns: TimestampNs, id: &Identifier, word: &OrderWord) {
+        // One the venue never took cannot have filled.
+        let left = if word.status == OrderStatus::Rejected { i64::MAX } else { word.remaining.0.max(0) };
+        let Some(place) = self.find(id) else {
+            if !self.memory.bury_again(id, left) {
+                let filled = self.memory.take_early(now_ns, id);
+                let unfilled = word.original.map_or(0, |original| original.0.saturating_sub(filled));
+                self.memory.bury(now_ns, id.clone(), (word.side, word.price), unfilled, left);
+            }
+            return;
+        };
+        let mut order = self.orders.swap_remove(place);
+        self.keys.swap_remove(place);
+        if order.remaining.0 > 0 {
+            self.life.end(order.bucket, order.placed_ns, now_ns);
+        } else {
+            self.note_exhausted();
+        }
+        order.original = word.original.unwrap_or(order.original);
+        let unfilled = order.exposed().0;
+        self.memory.bury(now_ns, order.id, (order.side, order.price), unfilled, left);
+    }
+
+    /// Takes over a checked word on an order. `place_in_book` answers the distance from mid, bps, and the queue it would
+    /// join at the price now; it is asked only for an order that is new or has moved.
     pub fn apply(
         &mut self,
         now_ns: TimestampNs,
         id: &Identifier,
-        status: OrderStatus,
-        side: Side,
-        price: Price,
-        remaining: Lots,
-        place_in_book: impl FnOnce() -> (f64, f64),
+        word: &OrderWord,
+        place_in_book: impl FnOnce() -> (f64, QueuePosition),
     ) {
-        if status.is_dead() || remaining.0 == 0 {
-            self.end(now_ns, id);
+        if word.status.is_dead() || word.remaining.0 == 0 {
+            self.end(now_ns, id, word);
             return;
         }
-        match self.find(id) {
-            Some(place) => {
-                let moved = self.orders[place].price != price || self.orders[place].side != side;
-                if moved {
-                    let old = &self.orders[place];
-                    if old.remaining.0 > 0 {
-                        self.life.end(old.bucket, old.placed_ns, now_ns);
-                    }
-                    let (depth_bps, ahead) = place_in_book();
-                    self.life.begin(bucket_of(depth_bps), now_ns);
-                    self.orders[place] = new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead);
-                } else {
-                    let order = &mut self.orders[place];
-                    // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts,
-                    // but more than was ever ordered is a new size, and fills heard so far belong to the old one.
-                    if remaining > order.original {
-                        order.original = Lots(remaining.0.saturating_add(order.filled.0));
-                    }
-                    let before = order.remaining;
-                    let left = Lots(order.original.0.saturating_sub(order.filled.0).max(0));
-                    order.remaining = remaining.min(left);
-                    order.status = status;
-                    order.changed_ns = now_ns;
-                    let (bucket, placed) = (order.bucket, order.placed_ns);
-                    if before.0 > 0 && order.remaining.0 <= 0 {
-                        order.remaining = Lots(0);
-                        self.holds_exhausted = true;
-                        self.life.end(bucket, placed, now_ns);
-                    } else if before.0 == 0 && self.orders[place].remaining.0 > 0 {
-                        self.orders[place].placed_ns = now_ns;
-                        self.life.begin(bucket, now_ns);
-                    }
-                }
-            }
-            None => {
+        let Some(place) = self.find(id) else {
+            if !self.memory.is_late(id, word) {
                 self.forget_exhausted(now_ns);
-                let (depth_bps, ahead) = place_in_book();
-                self.life.begin(bucket_of(depth_bps), now_ns);
+                let filled = self.memory.take_early(now_ns, id);
+                let order = self.new_order(now_ns, id, word, filled, place_in_book());
                 self.keys.push(key_of(id));
-                self.orders.push(new_order(now_ns, id, status, side, price, remaining, depth_bps, ahead));
+                self.orders.push(order);
             }
+            return;
+        };
+        let before = self.orders[place].remaining;
+        if self.orders[place].price != word.price || self.orders[place].side != word.side {
+            let order = self.new_order(now_ns, id, word, 0, place_in_book());
+            let old = std::mem::replace(&mut self.orders[place], order);
+            if before.0 > 0 {
+                self.life.end(old.bucket, old.placed_ns, now_ns);
+            }
+            let unfilled = old.exposed().0;
+            self.memory.bury(now_ns, old.id, (old.side, old.price), unfilled, before.0);
+        } else {
+            let order = &mut self.orders[place];
+            match word.original {
+                Some(original) => order.original = original,
+                // Without what was ordered: more than that is a new size, and fills heard so far belong to the old one.
+                None if word.remaining > order.original => {
+                    order.original = Lots(word.remaining.0.saturating_add(order.filled.0));
+                }
+                None => {}
+            }
+            // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts.
+            order.remaining = word.remaining.min(order.exposed());
+            order.status = word.status;
+            order.changed_ns = now_ns;
+            let (bucket, placed) = (order.bucket, order.placed_ns);
+            if before.0 > 0 && order.remaining.0 == 0 {
+                self.life.end(bucket, placed, now_ns);
+            } else if before.0 == 0 && order.remaining.0 > 0 {
+                order.placed_ns = now_ns;
+                self.life.begin(bucket, now_ns);
+            }
+        }
+        if before.0 == 0 || self.orders[place].remaining.0 == 0 {
+            self.note_exhausted();
         }
     }
 
     /// Counts a fill against its order.
     pub fn apply_fill(&mut self, now_ns: TimestampNs, id: &Identifier, lots: Lots) {
-        let Some(place) = self.find(id) else { return };
+        let Some(place) = self.find(id) else {
+            self.memory.fill(now_ns, id, lots.0);
+            return;
+        };
         let order = &mut self.orders[place];
+        order.settled.0 -= order.settled.0.min(lots.0);
         order.filled = Lots(order.filled.0.saturating_add(lots.0));
-        let left = Lots((order.original.0 - order.filled.0).max(0)).min(order.remaining);
+        let left = order.exposed().min(order.remaining);
         if order.remaining.0 > 0 && left.0 == 0 {
             self.life.end(order.bucket, order.placed_ns, now_ns);
         }
         order.remaining = left;
         order.changed_ns = now_ns;
         self.holds_exhausted |= left.0 == 0;
+    }
+
+    /// The venue has stated our position: fills it must contain count no longer, told or not.
+    pub fn settle(&mut self, now_ns: TimestampNs) {
+        self.memory.settle(now_ns);
+        self.settle_orders(now_ns, POSITION_LAG_NS);
+    }
+
+    /// Forgets the dead of a minute ago, and fills nobody has told for as long.
+    pub fn forget_untold(&mut self, now_ns: TimestampNs) {
+        self.memory.forget(now_ns);
+        self.settle_orders(now_ns, KEPT_NS);
+    }
+
+    fn settle_orders(&mut self, now_ns: TimestampNs, silent_ns: i64) {
+        for order in self.orders.iter_mut().filter(|order| now_ns - order.changed_ns >= silent_ns) {
+            order.settled.0 += order.exposed().0 - order.remaining.0;
+        }
+    }
+
+    fn new_order(
+        &mut self,
+        now_ns: TimestampNs,
+        id: &Identifier,
+        word: &OrderWord,
+        filled: i64,
+        (depth_bps, queue): (f64, QueuePosition),
+    ) -> OwnOrder {
+        let mut order = OwnOrder {
+            id: id.clone(),
+            status: word.status,
+            side: word.side,
+            price: word.price,
+            remaining: word.remaining,
+            placed_ns: now_ns,
+            queue,
+            original: word.original.unwrap_or(word.remaining),
+            filled: Lots(filled),
+            settled: Lots(0),
+            bucket: bucket_of(depth_bps),
+            changed_ns: now_ns,
+        };
+        order.remaining = order.remaining.min(order.exposed());
+        if order.remaining.0 > 0 {
+            self.life.begin(order.bucket, now_ns);
+        } else {
+            self.holds_exhausted = true;
+        }
+        order
+    }
+
+    fn note_exhausted(&mut self) {
+        self.holds_exhausted = self.orders.iter().any(|order| order.remaining.0 == 0);
     }
 
     #[inline]
@@ -281,35 +394,9 @@ impl OwnOrders {
         if !self.holds_exhausted {
             return;
         }
-        self.orders.retain(|order| order.remaining.0 > 0 || now_ns - order.changed_ns < EXHAUSTED_KEPT_NS);
+        self.orders.retain(|order| order.remaining.0 > 0 || now_ns - order.changed_ns < KEPT_NS);
         self.keys.clear();
         self.keys.extend(self.orders.iter().map(|order| key_of(&order.id)));
-        self.holds_exhausted = self.orders.iter().any(|order| order.remaining.0 == 0);
-    }
-}
-
-#[allow(clippy::too_many_arguments, reason = "an order has this many facts")]
-fn new_order(
-    now_ns: TimestampNs,
-    id: &Identifier,
-    status: OrderStatus,
-    side: Side,
-    price: Price,
-    remaining: Lots,
-    depth_bps: f64,
-    ahead: f64,
-) -> OwnOrder {
-    OwnOrder {
-        id: id.clone(),
-        status,
-        side,
-        price,
-        remaining,
-        placed_ns: now_ns,
-        queue: QueuePosition::behind(ahead),
-        original: remaining,
-        filled: Lots(0),
-        bucket: bucket_of(depth_bps),
-        changed_ns: now_ns,
+        self.note_exhausted();
     }
 }

@@ -44,6 +44,7 @@ pub trait Strategy {
             side: order.side,
             price: instrument.price_to_f64(order.price),
             remaining_size: instrument.lots_to_f64(order.known_remaining),
+            original_size: None,
         };
         self.on_account(time_ns, &event)
     }
@@ -76,8 +77,8 @@ impl Strategy for QuoteEngine {
     #[inline]
     fn on_account(&mut self, time_ns: TimestampNs, event: &AccountEvent) -> Result<()> {
         match event {
-            AccountEvent::Order { order_id, status, side, price, remaining_size } => {
-                self.on_order(time_ns, order_id, *status, *side, *price, *remaining_size)
+            AccountEvent::Order { order_id, status, side, price, remaining_size, original_size } => {
+                self.on_order(time_ns, order_id, *status, *side, *price, *remaining_size, *original_size)
             }
             AccountEvent::Fill { side, price, size, order_id, fill_id, fee } => {
                 self.on_fill(time_ns, *side, *price, *size, order_id.as_ref(), fill_id.as_ref(), *fee).map(|_| ())

@@ -157,6 +157,10 @@ impl MatchedVenue {
             Answer::Refused { reason: Refusal::MissingOrder, .. } if is_cancel => None,
             Answer::Refused { order_id: None, .. } if self.orders.order(slot).id == id => {
                 if is_cancel {
+                    // A fill may have ended it before the refusal was heard.
+                    if self.orders.order(slot).status.is_dead() {
+                        return None;
+                    }
                     self.orders.cancel_refused(slot);
                     return Some(Notice::Status(slot, OrderStatus::Open));
                 }
