@@ -78,7 +78,7 @@ def test_an_order_the_venue_no_longer_knows_is_dead() -> None:
     rig.run(1_000)
     assert rig.session.phase is Phase.READY
     assert rig.engine.open_orders == []
-    placed, gone = rig.told_of(OwnOrder)
+    placed, *_, gone = rig.told_of(OwnOrder)
     # With nothing left it would be said to have filled.
     assert (gone.status_text, gone.remaining_size) == ("unknownOid", placed.remaining_size)
 
