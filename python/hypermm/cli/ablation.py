@@ -88,6 +88,7 @@ def ablation(
     With --leave-one-out, each feature a calibration of the preset could fit is judged by what it adds to the Sharpe
     ratio of a day: one that fails the gate and adds less than 0.1 is out.
     """
+    require_research()
     settings = load_settings(config_file, overrides)
     if not leave_one_out and (features or joint or page is not None):
         raise click.UsageError("--feature, --joint and --page are of --leave-one-out")
@@ -184,7 +185,6 @@ class _OnPreset:
     def __init__(
         self, name: str, minutes: float, seeds: int, train_minutes: float, draws: int, settings: Settings
     ) -> None:
-        require_research()
         from hypermm.research.preset_markets import TRAIN_SEEDS_FROM, PresetMarkets, calibrate_preset
 
         self._settings, self._draws = settings, draws

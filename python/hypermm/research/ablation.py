@@ -195,11 +195,12 @@ def judge(view: str, runs: Mapping[str, Sequence[RunBlocks]], *, draws: int = 10
     markets = market_parts(runs)
     parts = markets if len(markets) > 1 else list(whole[:, None])
     drawn = drawn_parts(parts, draws, seed) if len(parts) >= LEAST_PARTS else []
-    lasting = drawn
+    long, lasting = parts, drawn
     if len(markets) == 1:
         long = stretches(joined)
         lasting = drawn_parts(long, draws, seed) if len(long) >= LEAST_STRETCHES else []
     again: dict[str, list[NDArray[np.integer[Any]]]] = {name: [] for name in _MAXIMA} | {"half_life_s": lasting}
+    counts = {"half_life_s": len(long)}
     rows: list[AblationRow] = []
     before: RunBlocks | None = None
     for step, run in joined.items():
@@ -207,13 +208,19 @@ def judge(view: str, runs: Mapping[str, Sequence[RunBlocks]], *, draws: int = 10
         filled = sum(bool(run.size[part].sum() > 0.0) for part in parts)
         again |= dict.fromkeys(("edge_bps", "adverse_bps"), drawn if filled >= LEAST_PARTS else [])
         figures = {
-            name: (figure(whole), *interval(np.array([figure(chosen) for chosen in again.get(name, drawn)])))
+            name: (
+                figure(whole),
+                *interval(
+                    np.array([figure(chosen) for chosen in again.get(name, drawn)]), counts.get(name, len(parts))
+                ),
+            )
             for name, figure in run.figures().items()
         }
         gain = (math.nan, math.nan, math.nan)
         if before is not None:
             difference = run.profit - before.profit
-            gain = (float(difference.sum()), *interval(np.array([difference[chosen].sum() for chosen in drawn])))
+            gains = np.array([difference[chosen].sum() for chosen in drawn])
+            gain = (float(difference.sum()), *interval(gains, len(parts)))
         rows.append(AblationRow(view, step, int(run.fills.sum()), figures, gain))
         before = run
     return rows
