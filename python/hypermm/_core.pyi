@@ -899,7 +899,6 @@ class QuoteEngine:
         bid_sizes: _Column,
         ask_prices: _Column,
         ask_sizes: _Column,
-        *,
         exchange_time_ns: _Time | None = None,
     ) -> None:
         """Takes in a whole book.
@@ -927,7 +926,6 @@ class QuoteEngine:
         bid_size: _Number | None,
         ask_price: _Number | None,
         ask_size: _Number | None,
-        *,
         exchange_time_ns: _Time | None = None,
     ) -> None:
         """Takes in the best bid and offer between books; None and None is an empty side.

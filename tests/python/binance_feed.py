@@ -70,7 +70,9 @@ def recording(feed: list[tuple[int, int, dict[str, Any]]]) -> Recording:
                 # Who stands at or beyond a new price is gone, though the feed has yet to say so.
                 for stale in [p for p in sides[other] if sign * (p - level) <= 0.0]:
                     del sides[other][stale]
-        if min(len(sides["b"]), len(sides["a"])) < DEPTH:
+        # The snapshot shows the book before a change already told: no book may be older than the row above.
+        is_late = columns["exchange"] and exchange < columns["exchange"][-1]
+        if is_late or min(len(sides["b"]), len(sides["a"])) < DEPTH:
             continue
         bids = heapq.nlargest(DEPTH, sides["b"])
         asks = heapq.nsmallest(DEPTH, sides["a"])

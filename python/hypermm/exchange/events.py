@@ -53,7 +53,7 @@ class BookUpdate(Struct, gc=False):
             self.bid_sizes,
             self.ask_prices,
             self.ask_sizes,
-            exchange_time_ns=self.exchange_time_ns,
+            self.exchange_time_ns,
         )
 
 
@@ -75,7 +75,7 @@ class BestUpdate(Struct, gc=False):
             self.bid_size,
             self.ask_price,
             self.ask_size,
-            exchange_time_ns=self.exchange_time_ns,
+            self.exchange_time_ns,
         )
 
 

@@ -47,7 +47,7 @@ impl PyQuoteEngine {
     }
 
     /// Takes in a whole book.
-    #[pyo3(signature = (time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes, *, exchange_time_ns=None))]
+    #[pyo3(signature = (time_ns, bid_prices, bid_sizes, ask_prices, ask_sizes, exchange_time_ns=None))]
     #[allow(clippy::too_many_arguments, reason = "a book has this many facts")]
     fn on_book(
         slf: &Engine<'_>,
@@ -63,7 +63,7 @@ impl PyQuoteEngine {
         let bid_sizes = floats("bid_sizes", bid_sizes)?;
         let ask_prices = floats("ask_prices", ask_prices)?;
         let ask_sizes = floats("ask_sizes", ask_sizes)?;
-        let exchange_time_ns = exchange_time_ns.map(|time| self::time_ns("exchange_time_ns", time)).transpose()?;
+        let exchange_time_ns = optional_time_ns("exchange_time_ns", exchange_time_ns)?;
         let event = MarketEvent::Book {
             bid_prices: &bid_prices,
             bid_sizes: &bid_sizes,
@@ -76,7 +76,7 @@ impl PyQuoteEngine {
     }
 
     /// Takes in the best bid and offer between books; None and None is an empty side.
-    #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size, *, exchange_time_ns=None))]
+    #[pyo3(signature = (time_ns, bid_price, bid_size, ask_price, ask_size, exchange_time_ns=None))]
     #[allow(clippy::too_many_arguments, reason = "a best bid and offer have this many facts")]
     fn on_best(
         slf: &Engine<'_>,
@@ -90,7 +90,7 @@ impl PyQuoteEngine {
         let now = self::time_ns("time_ns", time_ns)?;
         let bid = best_level(["bid_price", "bid_size"], bid_price, bid_size)?;
         let ask = best_level(["ask_price", "ask_size"], ask_price, ask_size)?;
-        let exchange_time_ns = exchange_time_ns.map(|time| self::time_ns("exchange_time_ns", time)).transpose()?;
+        let exchange_time_ns = optional_time_ns("exchange_time_ns", exchange_time_ns)?;
         let engine = &mut lock(slf)?.engine;
         guard(|| engine.handle(now, &MarketEvent::Best { bid, ask, exchange_time_ns }))
     }
