@@ -293,6 +293,7 @@ class Calibration:
             config's `fill_gain`.
         volatility_ratio_exponent: ν of σ_eff; None leaves the config's.
         informed_volatility: c_I of σ_eff; None leaves the config's.
+        adverse_selection_ratio: a₀ of adverse selection; None leaves the config's.
         tail_factor: κ_tail of adverse selection; None leaves the config's.
         basis_market: Name of the market the basis is taken against; None is the oracle.
         lead_market: Name of the market that leads.
@@ -320,6 +321,7 @@ class Calibration:
         own_fill: tuple[_Number, _Number] | None = None,
         volatility_ratio_exponent: _Number | None = None,
         informed_volatility: _Number | None = None,
+        adverse_selection_ratio: _Number | None = None,
         tail_factor: _Number | None = None,
         basis_market: str | None = None,
         lead_market: str | None = None,
@@ -375,6 +377,10 @@ class Calibration:
     @property
     def informed_volatility(self) -> float | None:
         """Share of informed flow in the effective variance, or None."""
+
+    @property
+    def adverse_selection_ratio(self) -> float | None:
+        """Adverse move per unit of toxicity in units of σ_eff√10, or None."""
 
     @property
     def tail_factor(self) -> float | None:

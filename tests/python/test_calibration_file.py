@@ -11,7 +11,9 @@ import pytest
 import hypermm
 from hypermm.config.calibration import (
     AcceptedFeature,
+    AdverseSelectionFit,
     CalibrationArtifact,
+    CoefficientVerdict,
     FeatureVerdict,
     FilterFit,
     Gates,
@@ -28,6 +30,18 @@ CREATED = 1_757_000_000 * 10**9
 DATA_END = CREATED - DAY_NS
 ETH = hypermm.Instrument("ETH", 4, 25)
 TIME = (1 - math.exp(-0.05 * 10)) / 0.05
+
+
+def judged(estimate, t, value, r2=0.001):
+    return CoefficientVerdict(
+        state="rejected" if value is None else "accepted",
+        reason="why",
+        value=value,
+        estimate=estimate,
+        error=0.1,
+        clark_west_t=t,
+        incremental_r2=r2,
+    )
 
 
 def artifact(**changes):
@@ -81,7 +95,12 @@ def artifact(**changes):
         hawkes_buy=None,
         hawkes_sell=None,
         volatility=VolatilityUse(
-            ratio_exponent=None, informed_volatility=None, tail_factor=None, log_score_gain=0.0, log_score_error=0.0
+            ratio_exponent=None, informed_volatility=None, log_score_gain=0.0, log_score_error=0.0
+        ),
+        adverse_selection=AdverseSelectionFit(
+            events=400,
+            ratio=judged(0.2, 0.1, None),
+            tail_factor=judged(0.3, 2.5, 0.3),
         ),
         features=verdicts,
     )
@@ -96,14 +115,17 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert read.stale_share(DATA_END + 7 * DAY_NS // 2) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("key", ["alpha", "gain", "stationary_variance", "data_hash"])
+@pytest.mark.parametrize("key", ["alpha", "gain", "stationary_variance", "data_hash", "value"])
 def test_a_number_changed_by_hand_is_noticed(key):
     # Kills: a hash over some of the fields only.
     text = encode_calibration(artifact()).decode()
     document = json.loads(text)
-    place = {"alpha": document["accepted"][0], "gain": document["accepted"][1], "data_hash": document}.get(
-        key, document["filter"]
-    )
+    place = {
+        "alpha": document["accepted"][0],
+        "gain": document["accepted"][1],
+        "data_hash": document,
+        "value": document["adverse_selection"]["tail_factor"],
+    }.get(key, document["filter"])
     place[key] = "1" * 64 if key == "data_hash" else place[key] * 1.001
     with pytest.raises(InvalidConfigError, match="changed by hand"):
         decode_calibration(json.dumps(document).encode())
@@ -163,7 +185,7 @@ def test_another_instrument_is_refused():
 
 def test_another_version_is_named_before_its_fields_are_read():
     document = json.loads(encode_calibration(artifact())) | {"version": 1, "something_old": 1}
-    with pytest.raises(InvalidConfigError, match=r"version = 1: expected 2"):
+    with pytest.raises(InvalidConfigError, match=r"version = 1: expected 3"):
         decode_calibration(json.dumps(document).encode())
 
 
@@ -174,6 +196,11 @@ def changed_first(**changes):
 
 def changed_filter(**changes):
     return {"filter": msgspec.structs.replace(artifact().filter, **changes)}
+
+
+def changed_tail(estimate, t, value, r2=0.001):
+    changed = msgspec.structs.replace(artifact().adverse_selection, tail_factor=judged(estimate, t, value, r2))
+    return {"adverse_selection": changed}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +226,12 @@ def changed_filter(**changes):
         (own_fill(alpha=-1.0, slope=-1.0 / (TIME * 0.4)), "own_fill.alpha"),
         (own_fill(slope=1.0), "own_fill.slope"),
         (own_fill(gain=0.95), "own_fill.gain"),
+        (changed_tail(5.1, 2.5, 5.1), "tail_factor.value"),
+        (changed_tail(-0.1, 2.5, -0.1), "tail_factor.value"),
+        (changed_tail(0.3, 1.6, 0.3), "tail_factor.value"),
+        (changed_tail(0.3, 2.5, 0.3, r2=-0.001), "tail_factor.value"),
+        (changed_tail(0.3, 2.5, None), "tail_factor.value"),
+        (changed_tail(float("nan"), 0.1, None), "tail_factor.estimate"),
         ({"features": ()}, "features"),
         ({"horizon_s": 20.0}, "horizon_s"),
         ({"data_to_ns": CREATED - 3 * DAY_NS}, "data_to_ns"),
@@ -211,7 +244,7 @@ def test_numbers_that_contradict_each_other_are_refused(changes, field):
     assert field in refused.value.field
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"kind": "hypermm.calibration", "version": 2}', b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"kind": "hypermm.calibration", "version": 3}', b"\xff\xfe"])
 def test_what_is_no_calibration_is_refused(text):
     with pytest.raises(InvalidConfigError):
         decode_calibration(text)

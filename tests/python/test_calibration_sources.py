@@ -179,7 +179,7 @@ def test_volatility_features_that_say_nothing_are_out():
     # Kills: None, the config's default, for what was measured and rejected; a level the features are credited with.
     sample, _ = volatile_sample(1.0, 0.0)
     found = fit_volatility(sample, tuple(walk_forward(sample)), Gates())
-    assert (found.ratio_exponent, found.informed_volatility, found.tail_factor) == (0.0, 0.0, None)
+    assert (found.ratio_exponent, found.informed_volatility) == (0.0, 0.0)
     bare = from_columns(sample.time_ns, sample.mid_price, {})
     nothing = fit_volatility(bare, tuple(walk_forward(bare)), Gates())
     assert (nothing.ratio_exponent, nothing.informed_volatility) == (None, None)

@@ -72,6 +72,12 @@ def test_calibrate_then_validate(folder, tmp_path, capsys):
     print({name: judged[name] for name in ("forecast_r2", "forecast_r2_error", "best_single_r2", "slope")})
     assert judged["forecast_r2"] > 0.02
     assert judged["independent_windows"] > 90
+    # Kills: the charge judged on rows it was fitted to, by figures that a user is not shown.
+    charge = judged["adverse_selection"]
+    assert charge["events"] > 100
+    assert abs(charge["r2"]) < 0.1 > charge["r2_error"] > 0.0
+    assert [artifact.adverse_selection.ratio.state, artifact.adverse_selection.tail_factor.state] == ["rejected"] * 2
+    assert (charge["ratio"], charge["tail_factor"]) == (0.5, 0.1)
     # Kills: an age by today's clock, or of the file in place of its data.
     assert (judged["in_sample"], 0.0 < judged["age_share"] < 0.001) == (False, True)
     again = ["validate", "--calibration", tmp_path / "moved.json", "--data", folder, "--coin", "ETH", "--json"]

@@ -14,7 +14,7 @@ import pytest
 import hypermm
 from hypermm.cli import root
 from hypermm.config import load_settings
-from hypermm.config.calibration import OwnFill, VolatilityUse
+from hypermm.config.calibration import AdverseSelectionFit, OwnFill, VolatilityUse
 from hypermm.config.calibration_file import encode_calibration
 from hypermm.config.engine_calibration import engine_calibration, recorded_use
 from hypermm.exceptions import InvalidConfigError
@@ -22,7 +22,7 @@ from hypermm.recording import Recording
 from hypermm.recording.write import write_recording
 from hypermm.research.ablation import STEPS, judge, step_configs
 from hypermm.research.blocks import RunBlocks
-from test_calibration_file import CREATED, DATA_END, DAY_NS, ETH, artifact
+from test_calibration_file import CREATED, DATA_END, DAY_NS, ETH, artifact, judged
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,11 @@ def test_every_number_of_the_file_reaches_the_engine() -> None:
     """Kills: slope and gain exchanged, evidence of a feature that has none, a market's name lost."""
     file = artifact(
         volatility=VolatilityUse(
-            ratio_exponent=0.7, informed_volatility=0.2, tail_factor=0.3, log_score_gain=0.1, log_score_error=0.1
-        )
+            ratio_exponent=0.7, informed_volatility=0.2, log_score_gain=0.1, log_score_error=0.1
+        ),
+        adverse_selection=AdverseSelectionFit(
+            events=400, ratio=judged(0.9, 2.0, 0.9), tail_factor=judged(0.3, 2.5, 0.3)
+        ),
     )
     made = engine_calibration(file, ETH, CREATED)
     assert (made.coin, made.size_decimals) == ("ETH", 4)
@@ -52,6 +55,8 @@ def test_every_number_of_the_file_reaches_the_engine() -> None:
         assert (ours.noise_memory_s, ours.mean_evidence) == (3.0, 12.0)
     assert made.covariance.tolist() == [[0.04, 0.01], [0.01, 0.04]]
     assert (made.volatility_ratio_exponent, made.informed_volatility, made.tail_factor) == (0.7, 0.2, 0.3)
+    assert made.adverse_selection_ratio == 0.9
+    assert engine_calibration(artifact(), ETH, CREATED).adverse_selection_ratio is None
     assert (made.lead_market, made.basis_market, made.cycle_s) == ("BTC", None, 0.5)
     assert made.pipeline == {
         "volatility": 1.5,
@@ -192,13 +197,18 @@ def test_references_reach_the_strategy_between_the_events_of_the_recording() -> 
 def test_steps_of_the_ablation_add_one_part_each() -> None:
     """Kills: a step that is the one before, a whole model that is not the config's."""
     config = hypermm.EngineConfig(max_position=2.0)
-    calibration = engine_calibration(artifact(), ETH, CREATED)
+    charge = AdverseSelectionFit(events=400, ratio=judged(0.9, 2.0, 0.9), tail_factor=judged(0.3, 2.5, 0.3))
+    calibration = engine_calibration(artifact(adverse_selection=charge), ETH, CREATED)
     steps = step_configs(config, calibration)
     assert tuple(steps) == STEPS
     assert len(set(steps.values())) == len(STEPS)
     assert steps[STEPS[-1]] == config.replace(calibration=calibration)
     assert steps[STEPS[0]].inventory_curvature == 0.0
     assert [step for step in STEPS if steps[step].calibration is None] == list(STEPS[:3])
+    # Kills: a part of the calibration other than volatility's lost in its step.
+    fitted = steps[STEPS[3]].calibration
+    assert fitted.fresh_noise_share.tolist() == [0.25, 0.25]
+    assert (fitted.adverse_selection_ratio, fitted.tail_factor) == (0.9, 0.0)
     assert STEPS[3] not in step_configs(config, None)
 
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use hypermm_core::calibration::{CalibratedFeature, CalibratedFill, CalibratedInstrument, Calibration};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
+use hypermm_core::estimators::estimates::Estimates;
 use hypermm_core::event::{Context, Trade};
 use hypermm_core::features::FeatureId;
 use hypermm_core::features::pipeline::FeatureConfig;
 use hypermm_core::instrument::Instrument;
+use hypermm_core::pricing::costs::toxic_adverse_selection;
 use hypermm_core::pricing::decision::Decision;
 use hypermm_core::types::Side;
 use hypermm_simulation::backtest::replay::{BacktestSettings, run};
@@ -217,6 +219,20 @@ fn uncalibrated_features_are_silent_however_much_they_see() {
     assert!((imbalance - 8.0 * wave / 12.0).abs() < 1e-12);
 }
 
+// Kills: a₀ or κ_tail of the config in what toxicity foretells; one side's toxicity charged to the other.
+#[test]
+fn what_toxicity_foretells_takes_the_calibrated_numbers() {
+    let config = with(Calibration { adverse_selection_ratio: Some(0.9), tail_factor: Some(0.3), ..calibrated(&[]) });
+    let estimates =
+        Estimates { toxicities: [0.5, 0.25], effective_volatility: 2.0, excess_kurtosis: 4.0, ..Estimates::default() };
+    for (side, toxicity) in [(0, 0.5), (1, 0.25)] {
+        let expected = 0.9 * toxicity * 2.0 * 10.0_f64.sqrt() * (1.0 + 0.3 * 4.0);
+        assert!((toxic_adverse_selection(&config, &estimates, side) - expected).abs() < 1e-12);
+        let default = 0.5 * toxicity * 2.0 * 10.0_f64.sqrt() * (1.0 + 0.1 * 4.0);
+        assert!((toxic_adverse_selection(&with(calibrated(&[])), &estimates, side) - default).abs() < 1e-12);
+    }
+}
+
 // Kills: κ_μ and P∞ of the config under a calibration; volatility's numbers not taken over.
 #[test]
 fn the_filter_and_volatility_take_the_calibrated_numbers() {
@@ -325,6 +341,7 @@ fn a_calibration_that_does_not_hold_is_refused_by_its_field() {
     assert_eq!(refused(|it| it.fresh_noise_share = vec![f64::NAN; it.features.len()]), "calibration.fresh_noise_share");
     assert_eq!(refused(|it| it.own_fill = Some(CalibratedFill { slope: 0.0, gain: 1.0 })), "calibration.own_fill.gain");
     assert_eq!(refused(|it| it.tail_factor = Some(-0.1)), "calibration.tail_factor");
+    assert_eq!(refused(|it| it.adverse_selection_ratio = Some(f64::NAN)), "calibration.adverse_selection_ratio");
     assert_eq!(refused(|it| it.pipeline.sweep_s = 0.0), "sweep_s");
 }
 

@@ -110,7 +110,8 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
 
     Rows of the span it was fitted to are left out. forecast_r2 is that of the whole filter at 10 s, against no move.
     Own fills, where the calibration takes them, are those of a pessimistic replay, held against what the price-only
-    filter leaves of the return that follows them, and against what the whole filter leaves.
+    filter leaves of the return that follows them, and against what the whole filter leaves. a₀ and κ_tail, the config's
+    where the calibration has none, are held against the adverse moves that follow the aggressor events of the tape.
     """
     research = _research()
     instrument = _instrument(folders, coin, instrument_file)
@@ -132,6 +133,7 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         # Segments of the sample are numbered by time.
         recordings = sorted((source.recording for source in sources), key=lambda one: int(one.book_time_ns[0]))
         own_fills = research.validate_own_fills(artifact, unseen, recordings, instrument)
+        adverse = research.validate_adverse_selection(artifact, unseen, recordings)
     beyond = unseen.time_ns[unseen.time_ns > artifact.data_to_ns]
     earlier = len(beyond) < len(unseen)
     used_ns = int(beyond[0]) if len(beyond) else artifact.data_to_ns
@@ -145,7 +147,7 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         "age_share": artifact.stale_share(used_ns),
         "in_sample": earlier,
     }
-    result |= judged | {"own_fills": own_fills}
+    result |= judged | {"own_fills": own_fills, "adverse_selection": adverse}
     if as_json:
         print_json(result)
         return
@@ -168,6 +170,11 @@ def validate(file: str, folders: tuple[str, ...], coin: str, instrument_file: st
         for what, name in (("price", "r2_price_only"), ("the whole filter", "r2_whole_filter")):
             shown = f"{own_fills[name]:.4f} ± {own_fills[f'{name}_error']:.4f}"
             rows.append({"what": f"{own_fills['fills']:,} own fills, of what {what} leaves", "r2": shown, "t": ""})
+    if adverse["r2"] is not None:
+        shown = f"{adverse['r2']:.4f} ± {adverse['r2_error']:.4f}"
+        charge = f"a₀ {adverse['ratio']:.3g}, κ_tail {adverse['tail_factor']:.3g}"
+        what = f"{charge}, of what follows {adverse['events']:,} aggressor events"
+        rows.append({"what": what, "r2": shown, "t": ""})
     print_table(f"{coin}: {result['independent_windows']:,} independent windows not fitted to", rows)
 
 
@@ -222,12 +229,13 @@ class _research:  # noqa: N801 - stands for the package, which needs an extra
     def __init__(self) -> None:
         require_research()
         from hypermm.research.calibration import calibrate as fitting
-        from hypermm.research.calibration import held_out_fills, page, score
+        from hypermm.research.calibration import adverse_selection, held_out_fills, page, score
 
         self.calibrate, self.samples_of = fitting.calibrate, fitting.samples_of
         self.half_spread_bps = fitting.half_spread_bps
         self.validation, self.unseen_rows = score.validation, score.unseen_rows
         self.validate_own_fills = held_out_fills.validate_own_fills
+        self.validate_adverse_selection = adverse_selection.validate_adverse_selection
         self.write_page = page.write_page
 
 
@@ -311,6 +319,8 @@ def _print_verdicts(artifact: CalibrationArtifact) -> None:
     lines = [
         f"filter: κ_μ {fit.mean_reversion_per_s:.4g} 1/s, √P∞ {fit.stationary_variance**0.5:.4g} bps/s",
         f"own fills {own.state.replace('_', ' ')}: {own.reason}",
+        f"a₀ of adverse selection {artifact.adverse_selection.ratio.summary}",
+        f"κ_tail {artifact.adverse_selection.tail_factor.summary}",
     ]
     for side, hawkes in (("buys", artifact.hawkes_buy), ("sells", artifact.hawkes_sell)):
         if hawkes is not None:

@@ -25,13 +25,17 @@ __all__ = [
     "AGE_LIMIT_NS",
     "EIGENVALUE_FLOOR",
     "HORIZON_S",
+    "MAX_ADVERSE_SELECTION_RATIO",
     "MAX_FRESH_SHARE",
     "MAX_GAIN",
     "MAX_MEMORY_S",
+    "MAX_TAIL_FACTOR",
     "MEAN_REVERSION_RANGE",
     "VERSION",
     "AcceptedFeature",
+    "AdverseSelectionFit",
     "CalibrationArtifact",
+    "CoefficientVerdict",
     "FeatureVerdict",
     "FilterFit",
     "FoldScore",
@@ -43,13 +47,15 @@ __all__ = [
     "VolatilityUse",
 ]
 
-VERSION = 2
+VERSION = 3
 HORIZON_S = 10.0
 _DAY_NS = 86_400_000_000_000
 AGE_LIMIT_NS = 7 * _DAY_NS
 MAX_GAIN = 0.9
 MAX_MEMORY_S = 600.0
 MAX_FRESH_SHARE = 0.99
+MAX_ADVERSE_SELECTION_RATIO = 2.0
+MAX_TAIL_FACTOR = 5.0
 MEAN_REVERSION_RANGE = (0.005, 0.2)
 EIGENVALUE_FLOOR = 1e-3
 
@@ -200,16 +206,57 @@ class VolatilityUse(_Part, frozen=True, kw_only=True):
     Attributes:
         ratio_exponent: ν, 0 to 1; 0 where it was measured and rejected.
         informed_volatility: c_I, 0 or more; 0 where it was measured and rejected.
-        tail_factor: κ_tail, 0 or more.
         log_score_gain: Held-out gain in mean log-score of 10 s returns over ν = 0, c_I = 0.
         log_score_error: Its standard error.
     """
 
     ratio_exponent: float | None
     informed_volatility: float | None
-    tail_factor: float | None
     log_score_gain: float
     log_score_error: float
+
+
+class CoefficientVerdict(_Part, frozen=True, kw_only=True):
+    """What became of one coefficient, and why.
+
+    Attributes:
+        state: Whether it passed, failed, or there was too little to say.
+        reason: Why, in words.
+        value: What the engine takes; None unless accepted: the config's stays.
+        estimate: Over all the data, within its bounds; None where not measured.
+        error: HAC standard error; None where the data do not tell it.
+        clark_west_t: Out of sample, against the model without it; None where not measured.
+        incremental_r2: Share of the squared error that it takes off out of sample; None where not measured.
+    """
+
+    state: State
+    reason: str
+    value: float | None = None
+    estimate: float | None = None
+    error: float | None = None
+    clark_west_t: float | None = None
+    incremental_r2: float | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line: state, estimate and error, reason."""
+        error = "" if self.error is None else f" ± {self.error:.2g}"
+        estimate = "" if self.estimate is None else f"{self.estimate:.3g}{error}, "
+        return f"{self.state.replace('_', ' ')}: {estimate}{self.reason}"
+
+
+class AdverseSelectionFit(_Part, frozen=True, kw_only=True):
+    """AS_s = a₀·toxicity_s·σ_eff·√10·(1 + κ_tail·kurtosis) + b_s on the aggressor events of the tape.
+
+    Attributes:
+        events: Aggressor events it was judged on.
+        ratio: a₀, 0 to 2.
+        tail_factor: κ_tail, 0 to 5.
+    """
+
+    events: int
+    ratio: CoefficientVerdict
+    tail_factor: CoefficientVerdict
 
 
 class FoldScore(_Part, frozen=True, kw_only=True):
@@ -315,6 +362,7 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
         hawkes_buy: Of events that bought; None with too few.
         hawkes_sell: Of events that sold.
         volatility: How volatility features enter.
+        adverse_selection: a₀ and κ_tail.
         features: Every feature's verdict.
     """
 
@@ -341,6 +389,7 @@ class CalibrationArtifact(_Part, frozen=True, kw_only=True):
     hawkes_buy: HawkesFit | None
     hawkes_sell: HawkesFit | None
     volatility: VolatilityUse
+    adverse_selection: AdverseSelectionFit
     features: tuple[FeatureVerdict, ...]
 
     def stale_share(self, now_ns: int) -> float:

@@ -14,9 +14,11 @@ from hypermm.config.calibration import (
     AGE_LIMIT_NS,
     EIGENVALUE_FLOOR,
     HORIZON_S,
+    MAX_ADVERSE_SELECTION_RATIO,
     MAX_FRESH_SHARE,
     MAX_GAIN,
     MAX_MEMORY_S,
+    MAX_TAIL_FACTOR,
     MEAN_REVERSION_RANGE,
     VERSION,
     CalibrationArtifact,
@@ -175,6 +177,18 @@ def _check(artifact: CalibrationArtifact, name: str) -> None:
         slope = own.alpha / (factor * own.gain)
         close = math.isclose(slope, own.slope, rel_tol=1e-9)
         need(met=close, field="own_fill.slope", value=own.slope, expected=f"alpha/(T·gain) = {slope:g}")
+    charge, least = artifact.adverse_selection, artifact.gates.clark_west_t
+    for field, one, most in (
+        ("ratio", charge.ratio, MAX_ADVERSE_SELECTION_RATIO),
+        ("tail_factor", charge.tail_factor, MAX_TAIL_FACTOR),
+    ):
+        at = f"adverse_selection.{field}"
+        t, r2 = one.clark_west_t, one.incremental_r2
+        passed_gate = t is not None and r2 is not None and t > least and r2 > 0
+        stated = (one.state == "accepted", one.value is not None, passed_gate)
+        need(met=len(set(stated)) == 1, field=f"{at}.value", value=one.value, expected="a number where it passed only")
+        value = 0.0 if one.value is None else one.value
+        need(met=0 <= value <= most, field=f"{at}.value", value=value, expected=f"0 to {most:g}")
     _check_covariance(artifact, name)
 
 

@@ -109,9 +109,10 @@ impl PyCalibration {
     #[new]
     #[pyo3(signature = (mean_reversion_per_s, stationary_variance, features=None, covariance=None, *, coin=None,
                         size_decimals=None, cycle_s=None, fresh_noise_share=None,
-                        own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None,
+                        own_fill=None, volatility_ratio_exponent=None, informed_volatility=None,
+                        adverse_selection_ratio=None, tail_factor=None,
                         basis_market=None, lead_market=None, **pipeline),
-           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, coin=None, size_decimals=None, cycle_s=0.5, fresh_noise_share=None, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
+           text_signature = "(mean_reversion_per_s, stationary_variance, features=(), covariance=None, *, coin=None, size_decimals=None, cycle_s=0.5, fresh_noise_share=None, own_fill=None, volatility_ratio_exponent=None, informed_volatility=None, adverse_selection_ratio=None, tail_factor=None, basis_market=None, lead_market=None, volatility=1.5, sweep_s=2.0, hawkes_decay_per_s=0.5, hawkes_branching_ratio=0.5)")]
     #[expect(clippy::too_many_arguments, reason = "a calibration has this many numbers")]
     fn new(
         mean_reversion_per_s: &Bound<'_, PyAny>,
@@ -125,6 +126,7 @@ impl PyCalibration {
         own_fill: Option<&Bound<'_, PyAny>>,
         volatility_ratio_exponent: Option<&Bound<'_, PyAny>>,
         informed_volatility: Option<&Bound<'_, PyAny>>,
+        adverse_selection_ratio: Option<&Bound<'_, PyAny>>,
         tail_factor: Option<&Bound<'_, PyAny>>,
         basis_market: Option<&Bound<'_, PyAny>>,
         lead_market: Option<&Bound<'_, PyAny>>,
@@ -158,6 +160,7 @@ impl PyCalibration {
             own_fill: fill_of(own_fill)?,
             volatility_ratio_exponent: optional_number("volatility_ratio_exponent", volatility_ratio_exponent)?,
             informed_volatility: optional_number("informed_volatility", informed_volatility)?,
+            adverse_selection_ratio: optional_number("adverse_selection_ratio", adverse_selection_ratio)?,
             tail_factor: optional_number("tail_factor", tail_factor)?,
             ..drift
         };
@@ -247,6 +250,12 @@ impl PyCalibration {
     #[getter]
     fn informed_volatility(&self) -> Option<f64> {
         self.inner.informed_volatility
+    }
+
+    /// Adverse move per unit of toxicity in units of σ_eff√10, or None.
+    #[getter]
+    fn adverse_selection_ratio(&self) -> Option<f64> {
+        self.inner.adverse_selection_ratio
     }
 
     /// Factor of excess kurtosis in adverse selection, or None.

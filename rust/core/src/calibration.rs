@@ -74,6 +74,8 @@ pub struct Calibration {
     pub volatility_ratio_exponent: Option<f64>,
     /// c_I of σ_eff, where it was fitted; else the config's.
     pub informed_volatility: Option<f64>,
+    /// a₀ of adverse selection, where it was fitted; else the config's.
+    pub adverse_selection_ratio: Option<f64>,
     /// κ_tail of adverse selection, where it was fitted; else the config's.
     pub tail_factor: Option<f64>,
 }
@@ -94,6 +96,7 @@ impl Calibration {
             own_fill: None,
             volatility_ratio_exponent: None,
             informed_volatility: None,
+            adverse_selection_ratio: None,
             tail_factor: None,
         }
     }
@@ -123,6 +126,7 @@ impl Calibration {
         for (field, value, most) in [
             ("calibration.volatility_ratio_exponent", self.volatility_ratio_exponent, 2.0),
             ("calibration.informed_volatility", self.informed_volatility, 10.0),
+            ("calibration.adverse_selection_ratio", self.adverse_selection_ratio, 10.0),
             ("calibration.tail_factor", self.tail_factor, 5.0),
         ] {
             in_range(field, value.unwrap_or(0.0), 0.0, most)?;

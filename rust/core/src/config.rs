@@ -386,6 +386,12 @@ impl EngineConfig {
         self.fitted(|it| it.informed_volatility).unwrap_or(self.informed_volatility)
     }
 
+    /// a₀ of adverse selection: the calibration's, where it was fitted.
+    #[must_use]
+    pub fn adverse_selection_ratio_in_force(&self) -> f64 {
+        self.fitted(|it| it.adverse_selection_ratio).unwrap_or(self.adverse_selection_ratio)
+    }
+
     /// κ_tail of adverse selection: the calibration's, where it was fitted.
     #[must_use]
     pub fn tail_factor_in_force(&self) -> f64 {

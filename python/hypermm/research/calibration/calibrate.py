@@ -21,6 +21,7 @@ from hypermm.config.calibration import (
     ReturnOnlyFit,
 )
 from hypermm.exceptions import InvalidInputError
+from hypermm.research.calibration.adverse_selection import aggressor_events, fit_adverse_selection, joined
 from hypermm.research.calibration.drift import filter_sample, fit_filter, fit_returns, innovation_scale
 from hypermm.research.calibration.fills import FillScores, fill_scores, fit_own_fills
 from hypermm.research.calibration.folds import Fold, walk_forward
@@ -234,6 +235,10 @@ def calibrate(
     progress(95, _STEPS)
     scored = FillScores(*(np.concatenate(column) for column in zip(*scores, strict=True)))
     own = fit_own_fills(scored, kappa, stationary, gates)
+    volatility = fit_volatility(sample, fitted.selection.folds, gates)
+    places = fitted.selection.accepted
+    forecast = filter_sample(sample, places, fitted.mapping, kappa, stationary).mean * expected_time(kappa)
+    hits = [aggressor_events(part, sample, forecast, volatility, place) for place, part in enumerate(parts)]
     artifact = CalibrationArtifact(
         coin=instrument.coin,
         size_decimals=instrument.size_decimals,
@@ -254,7 +259,8 @@ def calibrate(
         own_fill=own,
         hawkes_buy=fits[0],
         hawkes_sell=fits[1],
-        volatility=fit_volatility(sample, fitted.selection.folds, gates),
+        volatility=volatility,
+        adverse_selection=fit_adverse_selection(joined(hits), fitted.selection.folds, sample.lags, gates),
         features=fitted.selection.verdicts,
     )
     progress(_STEPS, _STEPS)

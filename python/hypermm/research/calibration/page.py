@@ -164,6 +164,7 @@ def _row(verdict: FeatureVerdict) -> dict[str, Any]:
 
 def _facts(artifact: CalibrationArtifact) -> list[tuple[str, str]]:
     fit, own, use = artifact.filter, artifact.own_fill, artifact.volatility
+    charge = artifact.adverse_selection
     rows = [
         ("mean reversion κ_μ", f"{fit.mean_reversion_per_s:.4g} 1/s"),
         ("stationary deviation √P∞", f"{np.sqrt(fit.stationary_variance):.4g} bps/s"),
@@ -183,6 +184,10 @@ def _facts(artifact: CalibrationArtifact) -> list[tuple[str, str]]:
             f"ν {_or_default(use.ratio_exponent)}, c_I {_or_default(use.informed_volatility)}; "
             f"log-score {use.log_score_gain:+.4f} ± {use.log_score_error:.4f}",
         ),
+    ]
+    rows += [
+        (f"adverse selection, {name}", one.summary)
+        for name, one in (("a₀", charge.ratio), ("κ_tail", charge.tail_factor))
     ]
     rows += [(f"Hawkes, {name}", _hawkes(one)) for name, one in _sides(artifact)]
     rows += [

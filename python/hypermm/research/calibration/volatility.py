@@ -41,9 +41,7 @@ def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> Vol
     """
     from scipy.optimize import minimize
 
-    nothing = VolatilityUse(
-        ratio_exponent=None, informed_volatility=None, tail_factor=None, log_score_gain=0.0, log_score_error=0.0
-    )
+    nothing = VolatilityUse(ratio_exponent=None, informed_volatility=None, log_score_gain=0.0, log_score_error=0.0)
     if not {"volatility_ratio", "flow_count_120s"} <= set(sample.names):
         return nothing
     ratio = np.nan_to_num(sample.column("volatility_ratio"), nan=1.0)
@@ -75,7 +73,6 @@ def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> Vol
     return VolatilityUse(
         ratio_exponent=exponent,
         informed_volatility=share,
-        tail_factor=None,
         log_score_gain=mean,
         log_score_error=error,
     )

@@ -60,8 +60,8 @@ impl SideCosts {
 #[must_use]
 pub fn toxic_adverse_selection(config: &EngineConfig, estimates: &Estimates, side: usize) -> f64 {
     const SQRT_10: f64 = 3.162_277_660_168_379_5;
-    let diffusion =
-        config.adverse_selection_ratio * estimates.toxicities[side] * estimates.effective_volatility * SQRT_10;
+    let ratio = config.adverse_selection_ratio_in_force();
+    let diffusion = ratio * estimates.toxicities[side] * estimates.effective_volatility * SQRT_10;
     diffusion * (1.0 + config.tail_factor_in_force() * estimates.excess_kurtosis)
 }
 
