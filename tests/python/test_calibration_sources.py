@@ -163,7 +163,8 @@ def test_volatility_features_are_fitted_at_the_level_the_engine_has():
     found = fit_volatility(sample, tuple(walk_forward(sample)), Gates())
     assert found.log_score_gain > 3 * found.log_score_error
     flow = np.abs(sample.column("flow_count_120s"))
-    noise = np.sqrt(2 / (np.pi * 58.0))
+    # 50 events in 120 s are 0.21 a second and side: 2·58·120/(4/0.21 + 120) effective ones.
+    noise = np.sqrt(2 / (np.pi * 100.0))
     informed = np.maximum(0.0, flow - noise) / (1 - noise)
 
     def score(exponent, share):

@@ -39,9 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_number_of_the_file_reaches_the_engine() -> None:
     """Kills: slope and gain exchanged, evidence of a feature that has none, a market's name lost."""
     file = artifact(
-        volatility=VolatilityUse(
-            ratio_exponent=0.7, informed_volatility=0.2, log_score_gain=0.1, log_score_error=0.1
-        ),
+        volatility=VolatilityUse(ratio_exponent=0.7, informed_volatility=0.2, log_score_gain=0.1, log_score_error=0.1),
         adverse_selection=AdverseSelectionFit(
             events=400, ratio=judged(0.9, 2.0, 0.9), tail_factor=judged(0.3, 2.5, 0.3)
         ),

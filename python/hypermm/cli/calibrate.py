@@ -228,8 +228,8 @@ class _research:  # noqa: N801 - stands for the package, which needs an extra
 
     def __init__(self) -> None:
         require_research()
-        from hypermm.research.calibration import calibrate as fitting
         from hypermm.research.calibration import adverse_selection, held_out_fills, page, score
+        from hypermm.research.calibration import calibrate as fitting
 
         self.calibrate, self.samples_of = fitting.calibrate, fitting.samples_of
         self.half_spread_bps = fitting.half_spread_bps

@@ -39,7 +39,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MIN_EVENTS", "AggressorEvents", "aggressor_events", "fit_adverse_selection", "joined", "validate_adverse_selection"]
+__all__ = [
+    "MIN_EVENTS",
+    "AggressorEvents",
+    "aggressor_events",
+    "fit_adverse_selection",
+    "joined",
+    "validate_adverse_selection",
+]
 
 MIN_EVENTS = 200
 _BPS = 1e4
@@ -104,9 +111,7 @@ def aggressor_events(
     adverse = sign * (forecast_bps[row] - _BPS * (later - before) / before)
     kept = near & np.isfinite(adverse)
     row, bid = row[kept], (side < 0)[kept]
-    flow_place = sample.names.index("flow_count_120s")
-    flow = sample.values[row, flow_place]
-    informed = informed_fraction(flow, sample.evidence[row, flow_place])
+    flow, informed = sample.column("flow_count_120s")[row], informed_fraction(sample)[row]
     toxicity = np.where(np.where(bid, flow < 0.0, flow > 0.0), informed, 0.0)
     kurtosis = np.clip(np.nan_to_num(sample.column("excess_kurtosis")[row]), 0.0, 10.0)
     volatility = sample.volatility[row] * _volatility_factor(sample, row, informed, use)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import hypermm
 from hypermm.config.calibration import HORIZON_S, Gates, VolatilityUse
 from hypermm.research.calibration.regression import mean_error
 
@@ -22,15 +23,35 @@ __all__ = ["fit_volatility", "informed_fraction"]
 _BOUNDS = ((0.0, 1.0), (0.0, 5.0))
 _MIN_EVENTS = 2.0
 _PRIOR_EVENTS = 8.0
+_FLOW_S, _HOUR_S = 120.0, 3600.0
 
 
-def informed_fraction(flow_count: Floats, events: Floats) -> Floats:
-    """max(0, |imbalance| − n)/(1 − n), n = √(2/(πN_eff)), of the 120 s flow; 0 without events (section 2)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        noise = np.sqrt(2.0 / (np.pi * (events + _PRIOR_EVENTS)))
-        informed = np.maximum(0.0, np.abs(flow_count) - noise) / (1.0 - noise)
-    known = np.isfinite(informed) & (events + _PRIOR_EVENTS >= _MIN_EVENTS)
-    return np.where(known, informed, 0.0)
+def informed_fraction(sample: Sample) -> Floats:
+    """max(0, |imbalance| − n)/(1 − n), n = √(2/(πN_eff)), of the 120 s flow at each row; 0 without events.
+
+    N_eff = 2(Λ_b + Λ_a)·T_seen of section 2, its rates from the events that the flow rests on; their rate of the last
+    hour, the prior, from what those events grow by from row to row.
+    """
+    from scipy.signal import lfilter
+
+    place = sample.names.index("flow_count_120s")
+    imbalance, events = np.abs(sample.values[:, place]), np.nan_to_num(sample.evidence[:, place])
+    step_s, informed = sample.step_s, np.zeros(len(sample))
+    for segment in np.unique(sample.segment):
+        rows = np.flatnonzero(sample.segment == segment)
+        count = events[rows]
+        elapsed_s = np.maximum(np.arange(len(rows)) - np.argmax(count > 0.0), 0) * step_s
+        fresh = np.diff(count, prepend=0.0) + np.concatenate([[0.0], count[:-1]]) * -np.expm1(-step_s / _FLOW_S)
+        hour = lfilter([1.0], [1.0, -np.exp(-step_s / _HOUR_S)], np.maximum(fresh, 0.0))
+        rate = (1.0 + hour) / (
+            1.0 / hypermm.EngineConfig().arrival_rate - 2.0 * _HOUR_S * np.expm1(-elapsed_s / _HOUR_S)
+        )
+        seen_s = -_FLOW_S * np.expm1(-elapsed_s / _FLOW_S)
+        effective = 2.0 * (_PRIOR_EVENTS + count) * seen_s / (0.5 * _PRIOR_EVENTS / rate + seen_s)
+        noise = np.sqrt(2.0 / (np.pi * np.maximum(effective, _MIN_EVENTS)))
+        found = np.maximum(0.0, imbalance[rows] - noise) / (1.0 - noise)
+        informed[rows] = np.where((effective >= _MIN_EVENTS) & np.isfinite(found), found, 0.0)
+    return informed
 
 
 def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> VolatilityUse:
@@ -45,8 +66,7 @@ def fit_volatility(sample: Sample, folds: tuple[Fold, ...], gates: Gates) -> Vol
     if not {"volatility_ratio", "flow_count_120s"} <= set(sample.names):
         return nothing
     ratio = np.nan_to_num(sample.column("volatility_ratio"), nan=1.0)
-    place = sample.names.index("flow_count_120s")
-    informed = informed_fraction(sample.values[:, place], sample.evidence[:, place])
+    informed = informed_fraction(sample)
     log_ratio = np.log(np.maximum(1.0, ratio))
     base = sample.volatility**2 * HORIZON_S
 
