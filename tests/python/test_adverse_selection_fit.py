@@ -122,8 +122,8 @@ def test_the_default_stays_where_there_are_too_few_events() -> None:
 
 
 def recorded() -> tuple[Recording, Sample]:
-    """Some minutes whose venue times are rounded down to 200 ms, so that books and prints share them."""
-    columns = hypermm.synthetic_session(4, 500.0)
+    """A quarter of an hour whose venue times are rounded down to 200 ms, so that books and prints share them."""
+    columns = hypermm.synthetic_session(4, 900.0)
     coarse = {name: column // (SECOND // 5) * (SECOND // 5) for name, column in columns.items() if "exchange" in name}
     recording = Recording.from_columns("ETH", columns | coarse)
     settings = pipeline_settings([Source("a", recording)], [])

@@ -5,7 +5,7 @@ use crate::config::EngineConfig;
 use crate::error::{Result, snapshot_refused};
 
 const SNAPSHOT_MAGIC: [u8; 4] = *b"HYMM";
-const SNAPSHOT_VERSION: u16 = 7;
+const SNAPSHOT_VERSION: u16 = 8;
 
 impl QuoteEngine {
     /// All learned state with settings and instrument, versioned and checked.
@@ -41,7 +41,7 @@ impl QuoteEngine {
             return refuse("a whole snapshot", "the bytes are too short");
         };
         if u16::from_le_bytes(*version) != SNAPSHOT_VERSION {
-            return refuse("a snapshot of version 7", "it was made by another version of hypermm");
+            return refuse("a snapshot of version 8", "it was made by another version of hypermm");
         }
         let Ok(mut engine) = postcard::from_bytes::<Self>(body) else {
             return refuse("a whole snapshot", "the bytes do not decode");
