@@ -73,6 +73,11 @@ class AggressorEvents(NamedTuple):
     diffusion_bps: Floats
     kurtosis: Floats
 
+    def part(self, rows: NDArray[np.bool_]) -> AggressorEvents:
+        """Some of them."""
+        row, bid, adverse, diffusion, kurtosis = self
+        return AggressorEvents(row[rows], bid[rows], adverse[rows], diffusion[rows], kurtosis[rows])
+
 
 def joined(parts: Sequence[AggressorEvents]) -> AggressorEvents:
     """Events of some recordings as those of one sample."""
@@ -268,7 +273,7 @@ def _fitted(events: AggressorEvents, model: _Point, rows: NDArray[np.bool_] | No
     """Least squares of what is free, within its bounds; the intercept of each side is partialled out."""
     from scipy.optimize import nnls
 
-    some = events if rows is None else AggressorEvents(*(column[rows] for column in events))
+    some = events if rows is None else events.part(rows)
     target = _centered(some.adverse_bps, some.bid)
     plain = _centered(some.diffusion_bps, some.bid)
     tailed = _centered(some.diffusion_bps * some.kurtosis, some.bid)
@@ -358,5 +363,5 @@ def _sum_error(values: Floats, row: NDArray[np.int64], lags: int) -> float:
 
     Events come in bursts: lags counted in events would reach over less than a second of one.
     """
-    sums = np.bincount(row - row.min(), values)
+    sums: Floats = np.bincount(row - row.min(), values, 1)
     return mean_error(sums, _ERROR_HORIZONS * lags) * len(sums)
