@@ -363,5 +363,5 @@ def _sum_error(values: Floats, row: NDArray[np.int64], lags: int) -> float:
 
     Events come in bursts: lags counted in events would reach over less than a second of one.
     """
-    sums: Floats = np.bincount(row - row.min(), values, 1)
+    sums = np.bincount(row - row.min(), values).astype(float)
     return mean_error(sums, _ERROR_HORIZONS * lags) * len(sums)
