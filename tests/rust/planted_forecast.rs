@@ -12,6 +12,8 @@ use hypermm_core::calibration::{CalibratedFeature, Calibration};
 use hypermm_core::config::EngineConfig;
 use hypermm_core::engine::QuoteEngine;
 use hypermm_core::error::{Error, Result};
+use hypermm_core::estimators::drift::{DriftFilter, expected_time};
+use hypermm_core::estimators::fusion::FeatureFusion;
 use hypermm_core::event::{AccountEvent, MarketEvent};
 use hypermm_core::features::FeatureId;
 use hypermm_core::features::pipeline::FeatureConfig;
@@ -29,10 +31,8 @@ const SECOND_NS: i64 = 1_000_000_000;
 const HORIZON_NS: i64 = 10 * SECOND_NS;
 const SPACING_NS: i64 = SECOND_NS / 2;
 const MARKET: &str = "planted";
-/// A forecast of 10 s lasts about as long.
-const KAPPA: f64 = 0.1;
 const SEEDS: u64 = 400;
-const TRAINING: std::ops::Range<u64> = 10_000..10_020;
+const TRAINING: std::ops::Range<u64> = 10_000..10_100;
 
 fn return_bps(path: &BridgedPath, now_ns: TimestampNs) -> f64 {
     (path.price(now_ns + HORIZON_NS) / path.price(now_ns)).ln() * 1e4
@@ -80,13 +80,21 @@ fn mean_square(scenario: &Scenario) -> f64 {
     sum / count
 }
 
-/// The engine, told twice a second where the planted market stands: its own mid moved by the forecast.
+/// The engine, told where the planted market stands: its own mid moved by the forecast. It hears so just before the book that makes
+/// this mid: a reference that is older than the mid would tell every move of the mid since as a forecast that it comes back.
 struct Foresighted {
     engine: QuoteEngine,
     forecast: Option<Forecast>,
-    due_ns: TimestampNs,
     watched_ns: Option<TimestampNs>,
     drift_then: Option<f64>,
+}
+
+fn mid_of(event: &MarketEvent<'_>) -> Option<f64> {
+    match event {
+        MarketEvent::Book { bid_prices, ask_prices, .. } => Some(0.5 * (bid_prices.first()? + ask_prices.first()?)),
+        MarketEvent::Best { bid, ask, .. } => Some(0.5 * (bid.as_ref()?.0 + ask.as_ref()?.0)),
+        _ => None,
+    }
 }
 
 impl Strategy for Foresighted {
@@ -97,14 +105,10 @@ impl Strategy for Foresighted {
             self.drift_then = Some(self.engine.model().drift().at(watched_ns).0);
             self.watched_ns = None;
         }
-        self.engine.handle(time_ns, event)?;
-        if let (Some(forecast), Some(mid)) = (&self.forecast, self.engine.mid_price())
-            && time_ns >= self.due_ns
-        {
-            self.due_ns = time_ns + SPACING_NS;
+        if let (Some(forecast), Some(mid)) = (&self.forecast, mid_of(event)) {
             self.engine.on_reference(time_ns, MARKET, mid * (forecast.at(time_ns) / 1e4).exp())?;
         }
-        Ok(())
+        self.engine.handle(time_ns, event)
     }
 
     fn on_account(&mut self, time_ns: TimestampNs, event: &AccountEvent) -> Result<()> {
@@ -124,25 +128,110 @@ impl Strategy for Foresighted {
     }
 }
 
-/// Section 8's numbers for a forecast of slope 1 and this R²: a = α/T, V = Var(a·f), K = V/P∞ at its largest.
+/// κ_μ, 1/s, and τ_e, s, that section 8 would try; P∞ is the least that explains the forecast, and more.
+const KAPPAS: [f64; 8] = [0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.2];
+const MEMORIES: [f64; 7] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0];
+const SPREADS: [f64; 2] = [1.0, 1.5];
+const PRICE_EVERY: i64 = 10;
+/// The engine has its volatility and the filter its P by then.
+const SETTLED: i64 = 60;
+
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    kappa: f64,
+    memory_s: f64,
+    stationary: f64,
+    gain: f64,
+}
+
+impl Numbers {
+    /// a = α/T, V = Var(a·f), K = V/P∞, for slope 1.
+    fn new(kappa: f64, memory_s: f64, spread: f64, forecast_square: f64) -> Self {
+        let time_s = expected_time(kappa, 10.0);
+        let explained = forecast_square / (time_s * time_s);
+        let stationary = explained / 0.9 * spread;
+        Self { kappa, memory_s, stationary, gain: explained / stationary }
+    }
+
+    fn slope(&self) -> f64 {
+        1.0 / expected_time(self.kappa, 10.0) / self.gain
+    }
+
+    fn noise(&self) -> f64 {
+        self.stationary * (1.0 - self.gain) / self.gain
+    }
+
+    /// Mean Gaussian log-score of the displacement over 10 s and 30 s, forecast and price in.
+    fn score(&self, scenario: &Scenario, forecasts: &[Forecast], volatility: f64) -> f64 {
+        let (mut total, mut count) = (0.0, 0.0);
+        for forecast in forecasts {
+            let mut filter = DriftFilter::new(self.kappa, self.stationary.sqrt()).unwrap();
+            let mut fusion = FeatureFusion::default();
+            let mut sampled = 0;
+            for step in 0..2 * (scenario.duration_s as i64 - 31) {
+                let time_ns = |step: i64| scenario.start_ns + step * SPACING_NS;
+                let moved = |from: i64, to: i64| {
+                    (forecast.path.price(time_ns(to)) / forecast.path.price(time_ns(from))).ln() * 1e4
+                };
+                let now_ns = time_ns(step);
+                if step - sampled == PRICE_EVERY {
+                    filter.observe(now_ns, moved(sampled, step) / 5.0, volatility * volatility / 5.0, "price").unwrap();
+                    sampled = step;
+                }
+                filter.predict(now_ns).unwrap();
+                let drift = self.slope() * forecast.at(now_ns);
+                let fused = fusion.fuse(&filter, now_ns, &[drift], &[self.noise()], &[self.memory_s]).unwrap();
+                let (drift, noise) = fused.unwrap();
+                filter.observe(now_ns, drift, noise, "planted").unwrap();
+                if step < SETTLED {
+                    continue;
+                }
+                for (horizon_s, steps) in [(10.0, 20), (30.0, 60)] {
+                    let spread = filter.displacement_variance(horizon_s, volatility);
+                    let error = moved(step, step + steps) - filter.displacement(horizon_s);
+                    total -= 0.25 * ((std::f64::consts::TAU * spread).ln() + error * error / spread);
+                }
+                count += 1.0;
+            }
+        }
+        total / count
+    }
+}
+
+/// Section 8's numbers, by the log-score on seeds that nothing is judged on.
+fn fitted(scenario: &Scenario, explained: f64) -> Numbers {
+    let square = mean_square(scenario);
+    let volatility = (square / 10.0).sqrt();
+    let forecasts: Vec<_> = TRAINING.map(|seed| Forecast::new(scenario, seed, explained)).collect();
+    let candidates: Vec<_> = KAPPAS
+        .iter()
+        .flat_map(|kappa| {
+            MEMORIES.iter().flat_map(|memory_s| SPREADS.iter().map(|spread| (*kappa, *memory_s, *spread)))
+        })
+        .map(|(kappa, memory_s, spread)| Numbers::new(kappa, memory_s, spread, explained * square))
+        .collect();
+    let scores: Vec<_> = candidates.par_iter().map(|it| it.score(scenario, &forecasts, volatility)).collect();
+    let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+    println!("{}, R² {explained}: fitted {:?}, log-score {:.4}", scenario.name, candidates[best], scores[best]);
+    candidates[best]
+}
+
 fn calibration(scenario: &Scenario, explained: f64) -> Calibration {
-    let (kappa, gain) = (KAPPA, 0.9);
-    let time_s = (1.0 - f64::exp(-kappa * 10.0)) / kappa;
-    let stationary = explained * mean_square(scenario) / (time_s * time_s) / gain;
+    let numbers = fitted(scenario, explained);
     let feature = CalibratedFeature {
         feature: FeatureId::Basis,
         // The basis is our mid over theirs: it falls as the forecast rises.
-        slope: -1.0 / time_s / gain,
-        gain,
-        noise_memory_s: 10.0,
+        slope: -numbers.slope(),
+        gain: numbers.gain,
+        noise_memory_s: numbers.memory_s,
         mean_evidence: None,
     };
     Calibration {
         features: vec![feature],
-        covariance: vec![stationary * (1.0 - gain) / gain],
-        cycle_s: 0.25,
+        covariance: vec![numbers.noise()],
+        cycle_s: 0.5,
         pipeline: FeatureConfig { basis_market: Some(MARKET.into()), ..FeatureConfig::default() },
-        ..Calibration::of_drift(kappa, stationary)
+        ..Calibration::of_drift(numbers.kappa, numbers.stationary)
     }
 }
 
@@ -154,7 +243,6 @@ fn play(scenario: &Scenario, explained: Option<f64>, seeds: u64) -> Vec<(Scenari
         let mut strategy = Foresighted {
             engine: QuoteEngine::new(scenario.instrument().unwrap(), config.clone()).unwrap(),
             forecast: explained.map(|explained| Forecast::new(scenario, seed, explained)),
-            due_ns: 0,
             watched_ns: sells.map(|(time_ns, _)| time_ns).nth(1),
             drift_then: None,
         };
