@@ -70,6 +70,7 @@ verify: $(VENV)/.packages
 	cargo test --profile fast -p hypermm-simulation --test laws matching_speed -- --nocapture --ignored
 	cargo test --profile fast -p hypermm-simulation --test laws calibrated_engine -- --ignored --nocapture --test-threads 1
 	cargo test --profile fast -p hypermm-simulation --test laws scenario_incidents -- --ignored --nocapture --test-threads 1
+	cargo test --profile fast -p hypermm-simulation --test laws planted_forecast -- --ignored --nocapture --test-threads 1
 	$(BIN)/python -m pytest tests/python -o addopts="--import-mode=importlib" -ra -s -m verify
 
 # Every mutant of the pricing mathematics must fail a test; hours on two cores, so by file: make mutants FILE=rust/core/src/pricing/risk.rs
