@@ -270,3 +270,32 @@ def test_a_request_too_many_is_asked_again_or_lost_at_once() -> None:
     assert [lost.request_id for lost in rig.of(ActionLost)] == [action]
     rig.run(3_000)
     assert rig.session.phase is Phase.READY
+
+
+# --- a node that lags -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", ["l2Book", "bbo"])
+def test_a_book_older_than_the_last_is_passed_over_and_is_no_sign_of_life(channel: str) -> None:
+    # Kills: the book of a node that lags told as news, in an engine and in a recording, which then refuses its row.
+    rig = ready_rig()
+    level = {"px": "2999.9", "sz": "1.0", "n": 1}
+    other = {"px": "3000.1", "sz": "1.0", "n": 1}
+    shown = {"levels": [[level], [other]]} if channel == "l2Book" else {"bbo": [level, other]}
+    told, quiet = [], []
+    for later_ms in (1_000, 900, 1_000, 1_001):
+        frame = {"channel": channel, "data": {"coin": COIN, "time": rig.venue.now_ms + later_ms} | shown}
+        # Heard ever later, whatever its own time.
+        told.append(len(rig.session.receive(rig.now + len(told) * MS, json.dumps(frame))))
+        ages = {age.channel: age.age_s for age in rig.session.ages(rig.now + 3 * MS) if age.coin == COIN}
+        quiet.append(ages[channel])
+    assert told == [1, 0, 1, 1]
+    assert quiet == [pytest.approx(age) for age in (0.003, 0.003, 0.001, 0.0)]
+    rig.drop()
+    rig.connect()
+    old = {"channel": channel, "data": {"coin": COIN, "time": rig.venue.now_ms + 500} | shown}
+    assert rig.session.receive(rig.now, json.dumps(old)) == []
+    # One wrong time far ahead does not silence the stream for good.
+    for later_ms, events in ((3_600_000, 1), (1_002, 1), (1_001, 0)):
+        frame = {"channel": channel, "data": {"coin": COIN, "time": rig.venue.now_ms + later_ms} | shown}
+        assert len(rig.session.receive(rig.now, json.dumps(frame))) == events

@@ -22,6 +22,8 @@ MARKET_CHANNELS = ("l2Book", "bbo", "trades", "activeAssetCtx")
 HISTORY_AGE_NS = 5 * NS_PER_S
 CLOCK_TOLERANCE_NS = 5 * NS_PER_S
 CLOCK_CHECKED_NS = 60 * NS_PER_S
+# No node lags so far behind another: a time further back is the venue's own, or the one before was wrong.
+LAG_MS = 60_000
 
 
 class MarketFeeds:
@@ -30,6 +32,9 @@ class MarketFeeds:
     The venue repeats about thirty prints with every subscription. Before the first connection they date from a market
     nobody watched and are handed on as history; later they fill the gap, and each is told once. Where they begin after
     what was seen, prints may be missing, and a notice says so; prints of one coin are taken to come in order.
+
+    A book or a best up to a minute older than the last of its stream is passed over: it comes of a node that lags,
+    after a new connection, and does not count as a sign of life.
 
     Args:
         coins: Coins to follow.
@@ -75,16 +80,16 @@ class MarketFeeds:
 
     def _on_best(self, now_ns: int, data: wire.Bbo) -> list[EngineEvent]:
         stream = self._bests.get(data.coin)
-        if stream is None:
+        if stream is None or 0 < stream.venue_ms - data.time < LAG_MS:
             return []
-        stream.last_ns = now_ns
+        stream.last_ns, stream.venue_ms = now_ns, data.time
         return best_events(data)
 
     def _on_book(self, now_ns: int, data: wire.L2Book) -> list[EngineEvent]:
         stream = self._books.get(data.coin)
-        if stream is None:
+        if stream is None or 0 < stream.venue_ms - data.time < LAG_MS:
             return []
-        stream.last_ns = now_ns
+        stream.last_ns, stream.venue_ms = now_ns, data.time
         self.venue_ns = venue_ns = data.time * NS_PER_MS
         checked = self._clocks_checked
         # A minute by either clock: ours may have been set forward or stand still.

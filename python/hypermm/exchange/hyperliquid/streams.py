@@ -69,12 +69,14 @@ class Stream:
         cadence: How often it speaks; that of `CADENCES` when left out.
     """
 
-    __slots__ = ("acknowledged", "cadence", "channel", "coin", "is_late", "last_ns")
+    __slots__ = ("acknowledged", "cadence", "channel", "coin", "is_late", "last_ns", "venue_ms")
 
     def __init__(self, channel: str, coin: str, cadence: Cadence | None = None) -> None:
         self.channel = channel
         self.coin = coin
         self.cadence = CADENCES.get(channel, Cadence()) if cadence is None else cadence
+        # The latest book's own time, through reconnections: a node that lags behind the last one tells nothing new.
+        self.venue_ms = 0
         self.reset()
 
     def reset(self) -> None:
