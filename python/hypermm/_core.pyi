@@ -1183,6 +1183,7 @@ class DriftFilter:
         covariance: npt.ArrayLike,
         noise_memory_s: _Column,
         *,
+        fresh_noise_share: _Column | None = None,
         name: str = "features",
     ) -> None:
         """Whitens slow, correlated features, fuses them by generalized least squares, takes in the one result.
@@ -1192,6 +1193,7 @@ class DriftFilter:
             values: Shape (n,), drift readings, bps/s; NaN where one is missing. n stays the same from call to call.
             covariance: Shape (n, n), error covariance without the common drift variance, (bps/s)².
             noise_memory_s: Shape (n,), how long each feature's error lasts, s, 0 or more.
+            fresh_noise_share: Shape (n,), as for `filter_columns`; None = nothing is fresh.
             name: Source under which innovation statistics are kept.
         """
 

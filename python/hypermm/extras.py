@@ -23,7 +23,8 @@ def needs(extra: str, packages: str) -> Iterator[None]:
         packages: Which packages, and what for.
 
     Raises:
-        MissingDependencyError: One of them is not installed; names it and the extra.
+        MissingDependencyError: One of them is not installed, or is there and lacks what is imported, as one of another
+            version does; names it and the extra.
     """
     try:
         yield
@@ -31,9 +32,11 @@ def needs(extra: str, packages: str) -> Iterator[None]:
         # A module of our own that lacks something has said what, or is missing itself: no extra mends that.
         if isinstance(error, HypermmError) or (error.name or "").partition(".")[0] == "hypermm":
             raise
+        absent = isinstance(error, ModuleNotFoundError)
         raise MissingDependencyError(
             field=error.name or "package",
-            value="not installed",
+            value="not installed" if absent else f"installed, but fails to import: {error}",
             expected=packages,
-            hint=f'{sys.executable} -m pip install "hypermm[{extra}]", or make setup in a checkout',
+            hint=f'{sys.executable} -m pip install {"" if absent else "--upgrade "}"hypermm[{extra}]", '
+            "or make setup in a checkout",
         ) from error

@@ -13,7 +13,7 @@ import hypermm
 from hypermm.cli import root
 from hypermm.cli.ablation import _shown
 from hypermm.recording import Recording
-from hypermm.research.ablation import STEPS, AblationRow, FlatUntil, ablate, judge, judged_from
+from hypermm.research.ablation import STEPS, AblationRow, FlatUntil, ablate, judge, judged_from, step_configs
 from hypermm.research.blocks import RunBlocks, drawn_blocks, interval
 from hypermm.research.views import fill_views, view_models
 
@@ -64,6 +64,34 @@ def test_what_is_judged_from_a_time_on_starts_flat_and_warm() -> None:
     )
     alone = hypermm.backtest(recording, INSTRUMENT, config)
     assert first.equity["profit_usd"].tolist() == alone.equity["profit_usd"].tolist()
+
+
+def test_the_step_of_the_features_plays_the_calibrated_filter() -> None:
+    """Kills: a number of the filter, or of what feeds it, that the step without volatility leaves out."""
+    feature = hypermm.CalibratedFeature("book_imbalance_5bps", 0.3, 0.1, noise_memory_s=20.0)
+    calibration = hypermm.Calibration(
+        0.03,
+        0.01,
+        [feature],
+        [[0.09]],
+        coin="ETH",
+        size_decimals=4,
+        cycle_s=0.7,
+        fresh_noise_share=[0.6],
+        own_fill=(0.1, 0.2),
+        volatility_ratio_exponent=0.5,
+        informed_volatility=0.4,
+        tail_factor=0.3,
+        basis_market="SPOT",
+        lead_market="BTC",
+    )
+    of_volatility = {"volatility_ratio_exponent", "informed_volatility", "tail_factor"}
+    played = step_configs(hypermm.EngineConfig(max_position=2.0), calibration)[STEPS[3]].calibration
+    assert played is not None
+    names = [name for name in dir(calibration) if not name.startswith("_")]
+    differ = {name for name in names if repr(getattr(played, name)) != repr(getattr(calibration, name))}
+    assert "fresh_noise_share" in names
+    assert differ == of_volatility
 
 
 def blocks_of(position: np.ndarray, profit: np.ndarray) -> RunBlocks:
@@ -157,6 +185,7 @@ def test_intervals_are_printed_as_they_are() -> None:
         (["--preset", "eth", "--coin", "ETH"], "leave out --data, --coin"),
         (["--preset", "eth", "--set", "calibration=eth.json"], "leave out [run] calibration"),
         (["--data", "x", "--coin", "ETH", "--calibration", "a.json", "--set", "calibration=b.json"], "leave one out"),
+        (["--preset", "eth", "--leave-one-out", "--seeds", "8", "--minutes", "14"], "10 blocks"),
     ],
 )
 def test_nothing_that_is_asked_for_is_ignored(

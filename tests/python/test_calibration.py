@@ -13,7 +13,13 @@ import hypermm
 from hypermm.config.calibration import Gates
 from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.calibrate import calibrate_sample
-from hypermm.research.calibration.drift import displacement_variance, filter_sample, innovation_scale
+from hypermm.research.calibration.drift import (
+    diffusive_volatility,
+    displacement_variance,
+    filter_sample,
+    innovation_scale,
+    log_score,
+)
 from hypermm.research.calibration.folds import walk_forward
 from hypermm.research.calibration.gates import CostTest, select
 from hypermm.research.calibration.hawkes import fit_hawkes
@@ -199,6 +205,44 @@ def test_noise_of_two_memories_does_not_make_the_filter_too_sure():
     assert facts["count"] >= 800
     assert 0.9 <= facts["nis"] <= 1.1
     assert 0.9 <= fitted.filter.held_out_nis <= 1.1
+
+
+def test_with_the_true_numbers_moves_are_as_large_as_the_score_says():
+    # Kills: the drift's displacement counted in σ̂ and again beside it (0.83 at 10 s), σ̂ of one horizon for another.
+    kappa, stationary = 0.05, 0.03
+    ratios = []
+    for seed in range(40, 46):
+        sample = two_scaled(seed, hours=4.0)[1]
+        volatility = diffusive_volatility(sample.volatility, kappa, stationary)
+        prior = np.full(len(sample), stationary)
+        ratios.append(
+            [
+                np.nanmean(target**2) / displacement_variance(prior, volatility, kappa, stationary, horizon_s).mean()
+                for horizon_s, target in ((10.0, sample.target_bps), (30.0, sample.long_target_bps))
+            ]
+        )
+    ten, thirty = np.mean(ratios, axis=0)
+    print(f"E[r²]/v: {ten:.3f} at 10 s, {thirty:.3f} at 30 s")
+    assert ten == pytest.approx(1.0, abs=0.03)
+    assert thirty == pytest.approx(1.0, abs=0.08)
+
+
+def test_the_score_likes_the_true_variance_of_the_drift_best():
+    # Kills: a score that punishes every P∞ but the least.
+    places, times = (0,), (0.6, 1.0, 1.6)
+    scores = []
+    for seed in range(40, 46):
+        sample = two_scaled(seed)[1]
+        moments, alpha = moments_of(sample, places, np.isfinite(sample.target_bps)), np.array([expected_time(0.05) / 2])
+        one = []
+        for factor in times:
+            mapping = map_features(alpha, moments, 0.05, 0.03 * factor, MemoryRule(two_scaled=True))
+            filtered = filter_sample(sample, places, mapping, 0.05, 0.03 * factor)
+            one.append(np.nanmean(log_score(sample, filtered, 0.05, 0.03 * factor)))
+        scores.append(one)
+    less, true, more = np.mean(scores, axis=0)
+    print(f"score less that of the truth: {less - true:.4f} at 0.6 P∞, {more - true:.4f} at 1.6 P∞")
+    assert max(less, more) < true
 
 
 @pytest.mark.parametrize(("tier", "every"), [("hot", 1), ("warm", 2), ("cold", 5)])

@@ -22,6 +22,7 @@ from hypermm.research.calibration.sample import from_columns
 from hypermm.research.calibration.score import unseen_rows, validation
 from hypermm.research.studies import funding_study, rate_spikes
 from oracles.planted import ou, planted_market
+from test_calibration import two_scaled
 
 DATA = next((p for p in (Path("../shared/data"), Path("../../shared/data")) if p.is_dir()), Path("../shared/data"))
 HYPERLIQUID, STANDX, FUNDING = DATA / "hyperliquid-2025-09-04", DATA / "standx-btc-2026-01", DATA / "funding"
@@ -146,6 +147,21 @@ def test_the_search_finds_a_filter_as_good_as_the_true_one():
     best = r2(filter_sample(rest, (0,), true, 0.05, 0.03), 0.05)
     print(f"κ_μ {kappa:.3f} (0.05), P∞ {stationary:.4f} (0.03); R² {ours:.4f}, with the true numbers {best:.4f}")
     assert ours > best - 0.01
+
+
+def test_fitted_to_noise_of_two_memories_the_filter_is_as_sure_as_it_is_right():
+    """Kills: the drift counted twice in the score, which sends P∞ to its least: mse/P 6 to 14 in most markets."""
+    ratios = []
+    for seed in range(60, 72):
+        fitted = calibrate_sample(two_scaled(seed)[1], Gates(), COST)
+        market, fresh = two_scaled(seed + 500)
+        kappa, stationary = fitted.filter.mean_reversion_per_s, fitted.filter.stationary_variance
+        filtered = filter_sample(fresh, (0,), fitted.mapping, kappa, stationary)
+        error = ((filtered.mean - market.drift) ** 2)[600:].mean()
+        ratios.append(float(error / filtered.variance[600:].mean()))
+    print(f"mse/P: mean {np.mean(ratios):.2f}, median {np.median(ratios):.2f}, {np.sort(np.round(ratios, 2))}")
+    assert np.median(ratios) <= 1.5
+    assert np.mean(ratios) <= 4.0
 
 
 def halves(coin):

@@ -22,6 +22,16 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra() -> None:
     assert error.hint.startswith(f'{sys.executable} -m pip install "hypermm[cli,live]"')
 
 
+def test_a_package_that_is_installed_and_too_old_is_not_called_absent() -> None:
+    # Kills: "not installed" of what pip lists, with a hint that changes nothing.
+    with pytest.raises(MissingDependencyError) as caught, needs("live", "numpy of these days"):
+        from numpy import no_such_name  # type: ignore[attr-defined]  # noqa: F401
+    assert caught.value.field == "numpy"
+    assert "not installed" not in str(caught.value)
+    assert "no_such_name" in str(caught.value)
+    assert "--upgrade" in str(caught.value.hint)
+
+
 def test_what_lacks_in_hypermm_itself_is_no_packages_fault() -> None:
     # Kills: a module of ours that is gone, or says itself what it lacks, told as another package that is not installed.
     with pytest.raises(ModuleNotFoundError, match=r"hypermm\.no_such_module") as caught, needs("cli", "pyarrow"):

@@ -277,6 +277,43 @@ fn a_new_calibration_goes_on_with_what_the_features_have_seen() {
     assert!(engine.features(now).is_none());
 }
 
+// Kills: what was seen of the noise kept under a calibration whose noise is another.
+#[test]
+fn a_calibration_of_other_noise_forgets_what_was_seen_of_the_noise() {
+    let made = |share: f64, times: f64, reversion: f64, stationary: f64| {
+        let mut calibration = calibrated(&[feature(FeatureId::BookImbalance10, 0.05, 0.2)]);
+        calibration.features[0].noise_memory_s = 60.0;
+        calibration.fresh_noise_share = vec![share];
+        calibration.covariance[0] *= times;
+        calibration.mean_reversion_per_s *= reversion;
+        calibration.stationary_variance *= stationary;
+        with(calibration)
+    };
+    // How much the next reading lowers the variance; the first sight, which nothing is known to stand of, by the most.
+    let next = |after: Option<EngineConfig>| {
+        let mut engine = engine(made(0.0, 1.0, 1.0, 1.0));
+        for cycle in 0..40 {
+            book(&mut engine, START_NS + cycle * 600 * MS, 9.0, 1.0);
+        }
+        if let Some(config) = after {
+            engine.update_config(config).unwrap();
+        }
+        let before = engine.model().drift().variance();
+        book(&mut engine, START_NS + 40 * 600 * MS, 9.0, 1.0);
+        engine.model().drift().variance() / before
+    };
+    let mut other_kind = made(0.0, 1.0, 1.0, 1.0);
+    other_kind.max_position *= 2.0;
+    let kept = next(None);
+    assert_eq!(next(Some(other_kind)), kept, "the same noise");
+    for (share, times, reversion, stationary) in
+        [(0.5, 1.0, 1.0, 1.0), (0.0, 1.01, 1.0, 1.0), (0.0, 1.0, 1.01, 1.0), (0.0, 1.0, 1.0, 1.01)]
+    {
+        let forgot = next(Some(made(share, times, reversion, stationary)));
+        assert!(forgot < kept - 0.01, "{forgot} after {kept}: {share} {times} {reversion} {stationary}");
+    }
+}
+
 // Kills: shares of fresh noise that the engine does not hand on, or that first sight already knows of.
 #[test]
 fn fresh_noise_lets_a_second_reading_say_more() {

@@ -29,8 +29,8 @@ _VIEWS = ("pessimistic", "calibrated")
 # Least that is judged on: with less of a recording beyond the data of the calibration, all of it is, as in-sample.
 _LEAST_JUDGED_NS = 300_000_000_000
 _LEAST_DEPOSIT_USD = 10_000.0
-# Ten blocks of ten minutes, the least that blocks are drawn from.
-_LEAST_LEFT_OUT_MINUTES = 100
+# Intervals are of ten or more blocks; a market's rest of less than half a block joins its last.
+_LEAST_LEFT_OUT_BLOCKS, _BLOCK_MINUTES = 10, 10
 
 
 @click.command()
@@ -99,9 +99,10 @@ def ablation(
             f"--calibration and [run] calibration = {settings.run.calibration} are two: leave one out"
         )
     used = calibration or settings.run.calibration
-    if leave_one_out and seeds * minutes < _LEAST_LEFT_OUT_MINUTES:
+    if leave_one_out and seeds * max(1, round(minutes / _BLOCK_MINUTES)) < _LEAST_LEFT_OUT_BLOCKS:
         raise click.UsageError(
-            f"--leave-one-out needs {_LEAST_LEFT_OUT_MINUTES} minutes in all: more --minutes or --seeds"
+            f"--leave-one-out needs {_LEAST_LEFT_OUT_BLOCKS} blocks of {_BLOCK_MINUTES} minutes in all: "
+            "more --minutes or --seeds"
         )
     if preset is not None:
         if data is not None or coin is not None or calibration:

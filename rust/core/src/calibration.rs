@@ -80,6 +80,8 @@ pub struct Calibration {
     pub tail_factor: Option<f64>,
 }
 
+type NoiseModel<'a> = (f64, f64, &'a [f64], &'a [f64]);
+
 impl Calibration {
     /// A calibration of the drift alone.
     #[must_use]
@@ -105,6 +107,12 @@ impl Calibration {
     #[must_use]
     pub fn noise(&self, gain: f64) -> f64 {
         self.stationary_variance * (1.0 - gain) / gain
+    }
+
+    /// What the whitening of its features rests on beside the features: κ_μ, P∞, C and u.
+    #[must_use]
+    pub(crate) fn noise_model(&self) -> NoiseModel<'_> {
+        (self.mean_reversion_per_s, self.stationary_variance, &self.covariance, &self.fresh_noise_share)
     }
 
     /// Checks every number and that they fit one another.

@@ -107,7 +107,7 @@ impl QuoteEngine {
             return Ok(());
         }
         let resize = config.max_position != self.config.max_position || config.clip != self.config.clip;
-        self.model.update_config(&config, self.instrument.funding_interval_s())?;
+        self.model.update_config(&self.config, &config, self.instrument.funding_interval_s())?;
         self.config = config;
         self.memo.forget();
         if resize {

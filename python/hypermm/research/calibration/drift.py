@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Filtered",
     "FitResult",
+    "diffusive_volatility",
     "displacement_variance",
     "filter_sample",
     "fit_filter",
@@ -46,6 +47,8 @@ __all__ = [
 
 PRICE_STEP_S = 5.0
 _DEVIATION_RATIO = 0.05
+# Least share of σ̂² that is left as diffusion, whatever drift a point of the search says there is.
+_LEAST_DIFFUSION = 0.05
 # Edges of ln(P∞/least) with features and without.
 _MOST_LOG_RATIO, _MOST_LOG_RATIO_BARE = 4.0, 12.0
 _GRID_KAPPA = (0.01, 0.03, 0.1, 0.18)
@@ -162,11 +165,30 @@ def displacement_variance(
     return spread
 
 
+def diffusive_volatility(volatility: Floats, mean_reversion_per_s: float, stationary_variance: float) -> Floats:
+    """σ₀ of σ̂: what a σ of 10 s returns holds without the drift's own displacement.
+
+    Over h from no knowledge, E[r²] = σ₀²h + W(h) with W(h) = Var ∫μ = 2P∞/κ²·(κh − 1 + e^{−κh}), so that
+    σ̂² = E[r²]/10 is σ₀² + W(10)/10, and σ₀² = max(σ̂² − W(10)/10, 0.05·σ̂²).
+
+    """
+    kappa, all_bps2 = mean_reversion_per_s, volatility**2
+    drift_bps2 = 2.0 * stationary_variance / kappa**2 * (kappa * HORIZON_S + np.expm1(-kappa * HORIZON_S))
+    diffusion: Floats = np.sqrt(np.maximum(all_bps2 - drift_bps2 / HORIZON_S, _LEAST_DIFFUSION * all_bps2))
+    return diffusion
+
+
 def log_score(sample: Sample, filtered: Filtered, kappa: float, stationary: float) -> Floats:
-    """Gaussian log-score of the displacement at 10 s and 30 s by row, their mean; NaN where either is unknown."""
+    """Gaussian log-score of the displacement at 10 s and 30 s by row, their mean; NaN where either is unknown.
+
+    v(h) has σ₀ (`diffusive_volatility`) in place of the sample's σ: P·T² + future is W(h) at P = P∞, which the
+    sample's σ of 10 s returns holds already. Counted twice it would punish every P∞ but the least.
+
+    """
     score = np.zeros(len(sample))
+    volatility = diffusive_volatility(sample.volatility, kappa, stationary)
     for horizon_s, target in ((HORIZON_S, sample.target_bps), (LONG_HORIZON_S, sample.long_target_bps)):
-        spread = displacement_variance(filtered.variance, sample.volatility, kappa, stationary, horizon_s)
+        spread = displacement_variance(filtered.variance, volatility, kappa, stationary, horizon_s)
         error = target - filtered.mean * expected_time(kappa, horizon_s)
         score -= 0.25 * (np.log(2.0 * np.pi * spread) + error**2 / spread)
     return score

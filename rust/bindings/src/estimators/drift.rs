@@ -100,26 +100,30 @@ impl PyDriftFilter {
     }
 
     /// Whitens slow, correlated features, fuses them by generalized least squares, takes in the one result.
-    #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, name=Given(None)),
-           text_signature = "($self, time_ns, values, covariance, noise_memory_s, *, name='features')")]
+    #[pyo3(signature = (time_ns, values, covariance, noise_memory_s, *, fresh_noise_share=None, name=Given(None)),
+           text_signature = "($self, time_ns, values, covariance, noise_memory_s, *, fresh_noise_share=None, name='features')")]
+    #[allow(clippy::too_many_arguments, reason = "each named in Python")]
     fn observe_features(
         slf: &Bound<'_, Self>,
         time_ns: &Bound<'_, PyAny>,
         values: &Bound<'_, PyAny>,
         covariance: &Bound<'_, PyAny>,
         noise_memory_s: &Bound<'_, PyAny>,
+        fresh_noise_share: Option<&Bound<'_, PyAny>>,
         name: Given<'_>,
     ) -> PyResult<()> {
         let now = self::time_ns("time_ns", time_ns)?;
         let values = floats("values", values)?;
         let covariance = square("covariance", covariance)?;
         let memory_s = floats("noise_memory_s", noise_memory_s)?;
+        let fresh = fresh_noise_share.map(|given| floats("fresh_noise_share", given)).transpose()?;
+        let fresh: &[f64] = fresh.as_deref().unwrap_or(&[]);
         let name = name.text_or("name", "features")?;
         let state = &mut lock(slf)?.0;
         guard(|| {
             let mut next = state.clone();
             let DriftState { filter, fusion } = &mut next;
-            match fusion.fuse(filter, now, &values, &covariance, &memory_s)? {
+            match fusion.fuse_with_fresh(filter, now, &values, &covariance, &memory_s, fresh)? {
                 Some((drift, variance)) => filter.observe(now, drift, variance, &name)?,
                 None => filter.predict(now)?,
             }

@@ -70,12 +70,14 @@ impl FeatureCycle {
     }
 
     /// What `after` asks for, with what these features have seen where they are made alike.
+    ///
+    /// `same_noise`: whether both calibrations have the same noise model; what the sights say of the noise holds under no other.
     #[must_use]
-    pub fn continued(self, after: Self) -> Self {
+    pub fn continued(self, after: Self, same_noise: bool) -> Self {
         if self.pipeline.config() != after.pipeline.config() {
             return after;
         }
-        if self.features != after.features || self.cycle_ns != after.cycle_ns {
+        if !same_noise || self.features != after.features || self.cycle_ns != after.cycle_ns {
             return Self { pipeline: self.pipeline, ..after };
         }
         self

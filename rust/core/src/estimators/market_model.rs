@@ -131,14 +131,20 @@ impl MarketModel {
         })
     }
 
-    /// Takes over new settings, keeping all that was learned; features begin anew where they are made otherwise.
+    /// Takes over new settings in place of those `before`, keeping all that was learned; features begin anew where they are made otherwise.
     ///
     /// # Errors
     /// A calibration whose features cannot be made.
-    pub fn update_config(&mut self, config: &EngineConfig, funding_interval_s: f64) -> Result<()> {
+    pub fn update_config(
+        &mut self,
+        before: &EngineConfig,
+        config: &EngineConfig,
+        funding_interval_s: f64,
+    ) -> Result<()> {
+        let noise = [before, config].map(|it| it.calibration.as_deref().map(Calibration::noise_model));
         let features = FeatureCycle::wanted(config, funding_interval_s, &mut self.drift)?;
         self.features = match (self.features.take(), features) {
-            (Some(before), Some(after)) => Some(Box::new(before.continued(after))),
+            (Some(before), Some(after)) => Some(Box::new(before.continued(after, noise[0] == noise[1]))),
             (_, after) => after.map(Box::new),
         };
         self.drift.set_mean_reversion(mean_reversion(config));
