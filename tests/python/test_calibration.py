@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 import hypermm
 from hypermm.config.calibration import Gates
 from hypermm.exceptions import InvalidInputError
 from hypermm.research.calibration.calibrate import calibrate_sample
 from hypermm.research.calibration.drift import (
+    Filtered,
     diffusive_volatility,
     displacement_variance,
     filter_sample,
@@ -227,22 +229,24 @@ def test_with_the_true_numbers_moves_are_as_large_as_the_score_says():
     assert thirty == pytest.approx(1.0, abs=0.08)
 
 
-def test_the_score_likes_the_true_variance_of_the_drift_best():
-    # Kills: a score that punishes every P∞ but the least.
-    places, times = (0,), (0.6, 1.0, 1.6)
-    scores = []
-    for seed in range(40, 46):
-        sample = two_scaled(seed)[1]
-        moments, alpha = moments_of(sample, places, np.isfinite(sample.target_bps)), np.array([expected_time(0.05) / 2])
-        one = []
-        for factor in times:
-            mapping = map_features(alpha, moments, 0.05, 0.03 * factor, MemoryRule(two_scaled=True))
-            filtered = filter_sample(sample, places, mapping, 0.05, 0.03 * factor)
-            one.append(np.nanmean(log_score(sample, filtered, 0.05, 0.03 * factor)))
-        scores.append(one)
-    less, true, more = np.mean(scores, axis=0)
-    print(f"score less that of the truth: {less - true:.4f} at 0.6 P∞, {more - true:.4f} at 1.6 P∞")
-    assert max(less, more) < true
+def test_the_score_counts_the_drifts_displacement_once():
+    # Kills: σ̂ of 10 s returns beside the drift's own variance, either horizon with a σ₀ of its own.
+    kappa, stationary, sigma = 0.05, 0.03, 1.2
+    sample = two_scaled(40)[1]
+
+    def moved(horizon_s):
+        # ∫∫ of the drift's autocovariance, by the midpoint rule.
+        at = (np.arange(1_000) + 0.5) * horizon_s / 1_000
+        lags = np.abs(at[:, None] - at)
+        return sigma**2 * horizon_s + stationary * float(np.exp(-kappa * lags).mean()) * horizon_s**2
+
+    seen = replace(sample, volatility=np.full(len(sample), np.sqrt(moved(10.0) / 10.0)))
+    nothing = Filtered(np.zeros(len(sample)), np.full(len(sample), stationary), {})
+    expected = 0.5 * (
+        norm.logpdf(sample.target_bps, scale=np.sqrt(moved(10.0)))
+        + norm.logpdf(sample.long_target_bps, scale=np.sqrt(moved(30.0)))
+    )
+    np.testing.assert_allclose(log_score(seen, nothing, kappa, stationary), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("tier", "every"), [("hot", 1), ("warm", 2), ("cold", 5)])

@@ -8,6 +8,9 @@ which no thirty days tell from zero.
 A feature is left out of the model that holds the features of the calibration and itself, both fitted anew as a
 calibration fits them. From all candidates at once, `joint`, says less: most of thirty features are noise, all of them
 together forecast worse than the one or two that pass, and what one of them changes there is of no use.
+
+Intervals are of the markets played, with one calibration held fixed: that another training set would pass other
+features, or weigh them otherwise, is not in them.
 """
 
 from __future__ import annotations
@@ -58,8 +61,8 @@ class LeftOut(NamedTuple):
         passed: Whether it is in the calibration.
         gate: What the gate said of it.
         sharpe: Of a day, of the model with it.
-        gain: Sharpe ratio of a day with it less that without, and its 95 % interval of paired blocks, as (gain, low,
-            high).
+        gain: Sharpe ratio of a day with it less that without, and its 95 % interval of paired blocks, of the one
+            calibration, as (gain, low, high).
         verdict: "in", "out" or "not settled".
         reason: Why, in words.
         days: Days it was judged on.
