@@ -82,6 +82,7 @@ def test_the_step_of_the_features_plays_the_calibrated_filter() -> None:
         volatility_ratio_exponent=0.5,
         informed_volatility=0.4,
         tail_factor=0.3,
+        adverse_selection_ratio=0.4,
         basis_market="SPOT",
         lead_market="BTC",
     )
