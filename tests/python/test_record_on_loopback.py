@@ -145,11 +145,16 @@ def test_ten_minutes_with_dropped_sockets_lose_and_double_nothing_and_memory_sta
                 sizes.append(_resident_mb(process.pid))
         summary = finished(process, 60.0)
     figures = compare(tmp_path, tmp_path / "out")
-    settled, last = sizes[len(sizes) // 4], max(sizes[-len(sizes) // 4 :])
-    print(f"{summary} {figures} resident {settled:.1f} MB after a quarter, at most {last:.1f} MB in the last")
+    quarter = len(sizes) // 4
+    settled, peaks = sizes[quarter], [max(sizes[place : place + quarter]) for place in range(0, 4 * quarter, quarter)]
+    shown = ", ".join(f"{peak:.1f}" for peak in peaks)
+    print(f"{summary} {figures} resident {settled:.1f} MB after a quarter, at most {shown} MB in the four")
     assert figures["sockets"] == summary["connections"] >= minutes * 60 / 37 - 2
     assert figures["prints_missing"] == 0 or summary["tape_gaps"]
-    assert last <= settled * 1.05 + 4.0
+    assert peaks[3] <= settled * 1.05 + 4.0
+    # What grows with time or with reconnections grows from the second quarter to the last by half of all it grows. The
+    # only growth meant, ids of prints seen up to a bound, is 0.1 MB a minute.
+    assert peaks[3] <= peaks[1] + 4.0
     assert check_recording(tmp_path / "out") == []
 
 
