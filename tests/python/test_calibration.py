@@ -293,7 +293,7 @@ def test_c_is_scaled_until_innovations_are_as_large_as_said_and_never_below_one(
 
 
 def test_filter_columns_is_the_loop():
-    # Kills: factors on the wrong entry, price after features, a row skipped.
+    # Kills: factors on the wrong entry, shares of fresh noise that the loop leaves out, price after features, a row skipped.
     market = planted_market(17, hours=0.05, sights=((0.4, 10.0, 1.0), (0.2, 3.0, 1.0)))
     values = np.column_stack(list(market.values.values()))
     values[::3, 1] = np.nan
@@ -302,16 +302,24 @@ def test_filter_columns_is_the_loop():
     factors = rng.uniform(0.25, 4.0, values.shape)
     drifts = np.where(np.arange(rows) % 10 == 0, rng.standard_normal(rows), np.nan)
     covariance, memory = np.array([[0.05, 0.01], [0.01, 0.1]]), np.array([10.0, 3.0])
+    fresh = np.array([0.4, 0.0])
     batch, loop = hypermm.DriftFilter(0.05, 0.2), hypermm.DriftFilter(0.05, 0.2)
     mean, variance = batch.filter_columns(
-        market.time_ns, drifts, np.full(rows, 0.2), values, covariance, memory, noise_factors=factors
+        market.time_ns,
+        drifts,
+        np.full(rows, 0.2),
+        values,
+        covariance,
+        memory,
+        noise_factors=factors,
+        fresh_noise_share=fresh,
     )
     for row, time_ns in enumerate(market.time_ns.tolist()):
         loop.predict(time_ns)
         if np.isfinite(drifts[row]):
             loop.observe(time_ns, drifts[row], 0.2, name="price")
         scale = np.sqrt(np.outer(factors[row], factors[row]))
-        loop.observe_features(time_ns, values[row], covariance * scale, memory)
+        loop.observe_features(time_ns, values[row], covariance * scale, memory, fresh_noise_share=fresh)
         assert mean[row] == pytest.approx(loop.mean, rel=1e-12)
         assert variance[row] == pytest.approx(loop.variance, rel=1e-12)
     assert batch.innovations == loop.innovations

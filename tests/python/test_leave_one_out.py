@@ -140,7 +140,7 @@ def test_blocks_of_a_run_are_of_its_length_and_keep_its_profit() -> None:
         (["--leave-one-out", "--data", "x", "--coin", "ETH"], "--preset"),
         (["--leave-one-out", "--preset", "eth", "--from", "0.5"], "--from"),
         (["--preset", "eth", "--joint"], "--leave-one-out"),
-        (["--preset", "eth", "--leave-one-out", "--minutes", "12"], "100 minutes"),
+        (["--preset", "eth", "--leave-one-out", "--minutes", "12"], "10 blocks"),
         (["--preset", "eth", "--leave-one-out", "--page", "nowhere/left_out.html"], "nowhere"),
     ],
 )
