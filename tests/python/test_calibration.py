@@ -293,7 +293,7 @@ def test_c_is_scaled_until_innovations_are_as_large_as_said_and_never_below_one(
 
 
 def test_filter_columns_is_the_loop():
-    # Kills: factors on the wrong entry, shares of fresh noise that the loop leaves out, price after features, a row skipped.
+    # Kills: factors on the wrong entry, fresh noise that one of them leaves out, price after features, a row skipped.
     market = planted_market(17, hours=0.05, sights=((0.4, 10.0, 1.0), (0.2, 3.0, 1.0)))
     values = np.column_stack(list(market.values.values()))
     values[::3, 1] = np.nan
