@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from rich.text import Text
 from hypermm.cli.output import json_option, print_json, print_table, stderr
 from hypermm.cli.parameters import FiniteRange, OutFolder
 from hypermm.extras import needs
-from hypermm.recording.write import arrow_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,10 +59,11 @@ def record(
 
     What is on disk can be read at any moment, by `hypermm backtest --data DIR` too, and after a kill.
     """
+    # Read when Arrow is loaded, which is later. Its own allocator keeps what was freed, up to 20 MB that come and go.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with needs("cli,live", "aiohttp and websockets"):
         from hypermm.exchange.hyperliquid.endpoint import endpoint
         from hypermm.runtime.record import Recorder, RecorderSettings
-    _give_memory_back()
     settings = RecorderSettings(
         venue=endpoint(base_url),
         coins=coins,
@@ -86,12 +87,6 @@ def record(
         if status.refused_by:
             rows = [{"refused frames": count, "why": why} for why, count in status.refused_by.items()]
             print_table("Refused: nothing of them was applied", rows)
-
-
-def _give_memory_back() -> None:
-    """Arrow's own allocator keeps what was freed, up to some 20 MB more than is in use; the system's does not."""
-    arrow, _ = arrow_modules()
-    arrow.set_memory_pool(arrow.system_memory_pool())
 
 
 async def _record(recorder: Recorder) -> Status:
