@@ -439,7 +439,7 @@ def test_a_span_is_joined_without_threads_that_stay(tmp_path: Path) -> None:
 
 
 def test_a_span_is_joined_some_megabytes_at_a_time(tmp_path: Path) -> None:
-    """Killed by: frames gathered by their number, not their size: 100 MB more for 60,000 of 1.5 kB; a piece left out."""
+    """Killed by: frames gathered by number, not by size: 100 MB more for 60,000 of 1.5 kB; a piece left out."""
     recording = RollingRecording(tmp_path, ["ETH"], 3_600.0)
     for second in (1, 2, 3, 4):
         rows = Rows()
