@@ -110,6 +110,33 @@ def test_a_spent_account_cancels_a_batch_in_parts_and_one_at_a_time(venue: FakeE
 
 
 @pytest.mark.usefixtures("quick")
+def test_one_lost_answer_among_slow_cancels_leaves_none_untried(
+    venue: FakeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by: the loss of one answer ending the rest of a batch."""
+    limit = Spent(left=1, pause_s=0.02)
+    venue.answers |= {"cancel": limit.cancel, "userRateLimit": limit.count}
+
+    async def act(made: Rig) -> Any:
+        made.gateway.budget = AddressBudget(limit.used, 10_000, pause_ns=S * 4 // 100)
+        made.gateway.budget.accepted(made.http.clock(), 0)
+        insist = made.gateway._insist
+
+        async def losing(action: Any, items: int, expires_ms: int | None) -> Any:
+            told = await insist(action, items, expires_ms)
+            if any(row["o"] == 2 for row in action["cancels"]):
+                raise AnswerLostError(field="post", value="no answer", expected="an answer")
+            return told
+
+        monkeypatch.setattr(made.gateway, "_insist", losing)
+        return await made.gateway.cancel([CancelOrder("ETH", oid) for oid in (1, 2, 3, 4)])
+
+    with pytest.raises(AnswerLostError):
+        over_http(venue, tmp_path, act)
+    assert limit.canceled == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_a_cancel_refused_for_another_s_request_goes_out_and_leaves_the_count_right(
     venue: FakeExchange, tmp_path: Path, is_counted: bool

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any
 
 import pytest
 
-from hypermm import OrderStatus
-from hypermm.exceptions import InvalidInputError
+from hypermm import EngineConfig, Instrument, OrderStatus, QuoteEngine
+from hypermm.exceptions import InvalidInputError, WireError
 from hypermm.exchange.events import OwnOrder
+from hypermm.exchange.hyperliquid.account import Query
 from hypermm.exchange.hyperliquid.answers import read_info
 from hypermm.exchange.hyperliquid.notices import ActionLost, Disconnected, Ready, RequestFailed
+from hypermm.exchange.hyperliquid.posts import Posts
 from hypermm.exchange.hyperliquid.rate_limit import IpWeight, SocketCounts, SocketLimits
 from hypermm.exchange.hyperliquid.reconciliation import Reconciliation
 from hypermm.exchange.hyperliquid.session import Phase
 from session_rig import MS, Rig, ready_rig, session
 from test_session_account import account, order, reconcile, state
-from venue_double import COIN, LOT
+from venue_double import COIN, LOT, USER
 
 
 def refuse(rig: Rig) -> None:
@@ -240,7 +243,7 @@ def test_an_answer_makes_room_for_a_query_at_once() -> None:
     rig = ready_rig(settings={"limits": SocketLimits(SocketCounts(posts=5))})
     for _ in range(6):
         rig.venue.place()
-    rig.run(500)
+    rig.run(1_500)
     rig.venue.orders.clear()
     rig.session.reconcile(rig.now)
     for frame in rig.session.take_outgoing(rig.now):
@@ -299,3 +302,89 @@ def test_a_book_older_than_the_last_is_passed_over_and_is_no_sign_of_life(channe
     for later_ms, events in ((3_600_000, 1), (1_002, 1), (1_001, 0)):
         frame = {"channel": channel, "data": {"coin": COIN, "time": rig.venue.now_ms + later_ms} | shown}
         assert len(rig.session.receive(rig.now, json.dumps(frame))) == events
+
+
+# --- a check while quoting --------------------------------------------------------------------------------------
+
+
+def test_a_check_leaves_the_quotes_of_a_maker_who_was_filled_long_ago() -> None:
+    # Kills: deaths told anew with what was ordered, which an engine that forgot them takes for fills still to be told.
+    rig = ready_rig(settings={"check_every_s": 120.0})
+    rig.engine = QuoteEngine(Instrument(COIN, 4, 25), EngineConfig(max_position=5.0))
+    for side in "BABABABABA":
+        rig.venue.place()
+        number = max(rig.venue.orders)
+        row = rig.venue.orders[number]
+        row["side"] = side
+        held = rig.venue.position
+        rig.venue.fills.append(
+            {
+                "coin": COIN,
+                "px": "3000.0",
+                "sz": "1.0",
+                "side": side,
+                "time": rig.venue.now_ms,
+                "oid": number,
+                "startPosition": f"{held / LOT}",
+                "dir": "x",
+                "closedPnl": "0.0",
+                "hash": "0x",
+                "crossed": False,
+                "fee": "0.01",
+                "tid": rig.venue.number_for(),
+                "feeToken": "USDC",
+                "cloid": row["cloid"],
+            }
+        )
+        rig.venue.position += LOT if side == "B" else -LOT
+        row["sz"] = "0.0"
+        rig.venue.send("userFills", {"user": USER, "fills": rig.venue.fills[-1:]})
+        rig.venue.end(number, "filled")
+        rig.run(300)
+    rig.run(70_000)
+    checks = rig.session.reconciliations
+    before = rig.engine.quote(rig.now)
+    assert sum(before.bids.sizes) > 0.0
+    while rig.session.reconciliations == checks:
+        rig.run(1_000)
+    rig.run(1_000)
+    after = rig.engine.quote(rig.now)
+    assert rig.session.phase is Phase.READY
+    assert sum(after.bids.sizes) > 0.5 * sum(before.bids.sizes)
+    assert sum(after.asks.sizes) > 0.5 * sum(before.asks.sizes)
+
+
+def test_an_order_just_placed_is_not_dead_by_the_word_of_a_node_that_lags() -> None:
+    # Kills: unknownOid believed at once, after which no list and no word of the channel brings the order back.
+    held = account()
+    held.on_order_rows(order("open", 49_950))
+    reading = Reconciliation(held, asked_ns=50_000 * MS)
+    answers: dict[str, Any] = {"userFillsByTime": [], "frontendOpenOrders": []}
+    answers["clearinghouseState"] = state("0.0", 50_100)
+    (asked,) = [more for query in reading.start() for more in reading.answer(query, answers[query.kind])[1]]
+    unknown = read_info("orderStatus", b'{"status":"unknownOid"}')
+    for _ in range(3):
+        with pytest.raises(WireError):
+            reading.answer(asked, unknown)
+    assert list(held.open_orders) == [7]
+    # Asked so often, it is believed.
+    assert reading.answer(asked, unknown)[0]
+    assert held.open_orders == {}
+
+
+def test_a_query_that_fails_again_and_again_is_asked_ever_less_often() -> None:
+    outgoing: deque[bytes] = deque()
+    posts = Posts(outgoing, deque(), None, 100)
+    query = Query("userFillsByTime", (("user", USER), ("startTime", 0)))
+    asked_s = []
+    for second in range(120):
+        posts.advance(second * 1_000 * MS)
+        if not second:
+            posts.ask(0, [query])
+        while outgoing:
+            number = json.loads(outgoing.popleft())["id"]
+            asked_s.append(second)
+            post = posts.take(number)
+            assert post is not None
+            posts.fail(second * 1_000 * MS, number, post, "unreadable")
+    assert asked_s == [0, 2, 6, 14, 30, 46, 62, 78, 94, 110]

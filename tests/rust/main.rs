@@ -26,6 +26,7 @@ mod matching_oracle;
 mod matching_rules;
 mod matching_speed;
 mod mid_before;
+mod order_news;
 mod outcome_breakdown;
 mod paper_gap;
 mod planted_forecast;

@@ -138,8 +138,9 @@ def _table(table: str, given: dict[str, Any]) -> msgspec.Struct:
     for name, value in given.items():
         try:
             msgspec.convert({name: value}, kind)
-        except msgspec.ValidationError as error:
-            raise InvalidConfigError(field=f"{table}.{name}", value=value, expected=_wanted(table, name)) from error
+        except msgspec.ValidationError:
+            # Not from that error: it quotes the value, which may be a key put in the wrong place.
+            raise InvalidConfigError(field=f"{table}.{name}", value=value, expected=_wanted(table, name)) from None
     return msgspec.convert(given, kind)
 
 

@@ -218,8 +218,8 @@ class Account:
         """From when on fills must be asked for; the latest known before is repeated, and so known to be the last."""
         if self._resume_ms is not None:
             return self._resume_ms
-        newest = self._seen_fills.newest
-        return 0 if newest is None else newest
+        known = (self._seen_fills.newest, self._settled_ms)
+        return max((time_ms for time_ms in known if time_ms is not None), default=0)
 
     def take_list(
         self, listed: Iterable[OwnOrder], believed: Mapping[int, OwnOrder], asked_ns: int
@@ -244,9 +244,14 @@ class Account:
         return unknown
 
     def orders_anew(self) -> list[EngineEvent]:
-        """The latest deaths and every order that lives, for an engine that may have refused to hear of one."""
+        """The latest deaths and every order that lives, for an engine that may have refused to hear of one.
+
+        A death does not say what was ordered: an engine that holds the order knows it, and one that has forgotten it
+        would take all of it for fills that are still to be told.
+        """
         names = {order.order_id for order in self.open_orders.values()}
-        return [*(dead for dead in self._deaths if dead.order_id not in names), *self.open_orders.values()]
+        deaths = (replace(dead, original_size=None) for dead in self._deaths if dead.order_id not in names)
+        return [*deaths, *self.open_orders.values()]
 
     def position_by_fills(self, coin: str) -> tuple[int, int | None]:
         """(time of the latest fill in ms or −1, position after it in lots; None when none is known)."""

@@ -311,6 +311,7 @@ class Gateway:
 
     async def _cancel_slowly(self, action: encode.Action) -> list[OrderOutcome]:
         rows, outcomes, refusals = action["cancels"], list[OrderOutcome](), 0
+        lost: AnswerLostError | None = None
         while len(outcomes) < len(rows):
             rest = rows[len(outcomes) :]
             await self._recount_soon(urgent=True)
@@ -321,12 +322,20 @@ class Gateway:
                 # Whose request holds us up we do not know; what is refused costs nothing and does not prolong it.
                 wait_ns = max(wait_ns, round(AGAIN_WHEN_SPENT_S * NS_PER_S))
             await asyncio.sleep(max(0, wait_ns) / NS_PER_S)
-            told = await self._insist(action | {"cancels": some}, len(some), None)
+            try:
+                told = await self._insist(action | {"cancels": some}, len(some), None)
+            except AnswerLostError as error:
+                # The others are still to be tried; that one was lost is said in the end.
+                lost = error
+                outcomes += [refused("no answer")] * len(some)
+                continue
             refusals = refusals + 1 if _is_spent(told) else 0
             if refusals == TRIES_WHEN_SPENT:
-                return outcomes + told[:1] * len(rest)
-            if not refusals:
+                outcomes += told[:1] * len(rest)
+            elif not refusals:
                 outcomes += told
+        if lost is not None:
+            raise lost
         return outcomes
 
     async def _insist(self, action: encode.Action, items: int, expires_ms: int | None) -> list[OrderOutcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ __all__ = ["ANSWER_WITHIN_NS", "ASK_AGAIN_NS", "Post", "Posts"]
 
 ANSWER_WITHIN_NS = 10 * NS_PER_S
 ASK_AGAIN_NS = 2 * NS_PER_S
+# One that fails again and again is asked ever less often: its weight is that of orders too.
+_MOST_DOUBLINGS = 3
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Posts:
         self._later: list[tuple[int, Query]] = []
         self._most_with_queries = max(1, limit * 4 // 5)
         self._crowded_out: list[Query] = []
+        self._failures: Counter[Query] = Counter()
 
     def __len__(self) -> int:
         """Requests without an answer yet."""
@@ -85,9 +89,11 @@ class Posts:
             self._post(now_ns, "info", encode.info_request(query.kind, **dict(query.fields)), query)
 
     def ask_again(self, now_ns: int, query: Query, reason: str) -> None:
-        """Tells that a query failed and keeps it for a little later."""
-        self._notices.append(RequestFailed(query.kind, reason, now_ns + ASK_AGAIN_NS))
-        self._later.append((now_ns + ASK_AGAIN_NS, query))
+        """Tells that a query failed and keeps it for later: 2 s, then 4, 8 and 16."""
+        at_ns = now_ns + (ASK_AGAIN_NS << min(self._failures[query], _MOST_DOUBLINGS))
+        self._failures[query] += 1
+        self._notices.append(RequestFailed(query.kind, reason, at_ns))
+        self._later.append((at_ns, query))
 
     def ask_crowded_out(self, now_ns: int) -> None:
         """Something was answered: there may be room for queries that were kept back."""
@@ -116,6 +122,7 @@ class Posts:
         self._drop([number for number, post in self._under_way.items() if post.query is not None])
         self._later.clear()
         self._crowded_out.clear()
+        self._failures.clear()
 
     def gone(self) -> tuple[int, ...]:
         """The connection is lost and all requests with it; gives the numbers of actions without an answer."""
@@ -123,6 +130,7 @@ class Posts:
         self._under_way.clear()
         self._later.clear()
         self._crowded_out.clear()
+        self._failures.clear()
         return lost
 
     def advance(self, now_ns: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from hypermm._core import OrderStatus
+from hypermm.exceptions import WireError
 from hypermm.exchange.events import EngineEvent, OwnFill, OwnOrder, PositionUpdate
 from hypermm.exchange.hyperliquid.account import Account, Query
 from hypermm.exchange.hyperliquid.decode import NS_PER_MS, order_update, own_order, position_updates
@@ -20,6 +22,8 @@ __all__ = ["Reconciliation"]
 _FILLS_PER_ANSWER = 2000
 _ATTEMPTS = 4
 _HEARD_WITHIN_NS = 10_000_000_000
+# How far one node of the venue may be behind another.
+_LAG_NS = 1_000_000_000
 
 
 class Reconciliation:
@@ -39,6 +43,8 @@ class Reconciliation:
     def __init__(self, account: Account, asked_ns: int = 0) -> None:
         self._account = account
         self._asked_ns = asked_ns
+        self._fresh_ns = asked_ns - _HEARD_WITHIN_NS
+        self._unknown: Counter[int] = Counter()
         self._open: set[Query] = set()
         self._listed: dict[int, OwnOrder] = {}
         self._believed = dict(account.open_orders)
@@ -92,6 +98,8 @@ class Reconciliation:
         elif query.kind == "clearinghouseState":
             self._states[fields["dex"] or ""] = value
         elif query.kind == "orderStatus":
+            if value.order is None:
+                self._doubt(fields["oid"])
             events = self._account.on_orders([self._status(fields["oid"], value)])
             if value.order is not None:
                 self._note_unheard(events)
@@ -102,10 +110,20 @@ class Reconciliation:
             events = events + more
         return events, queries
 
+    def _doubt(self, venue_id: int) -> None:
+        """Of an order just placed a node that lags may not have heard: asked again, before it is taken for dead.
+
+        Raises:
+            WireError: It is to be asked again.
+        """
+        self._unknown[venue_id] += 1
+        is_fresh = self._believed[venue_id].exchange_time_ns >= self._asked_ns - _LAG_NS
+        if is_fresh and self._unknown[venue_id] < _ATTEMPTS:
+            raise WireError(channel="orderStatus", field="oid", value=venue_id, expected="an order just placed")
+
     def _note_unheard(self, news: Iterable[EngineEvent]) -> None:
-        horizon_ns = self._asked_ns - _HEARD_WITHIN_NS
         self.unheard |= any(
-            isinstance(event, OwnFill | OwnOrder) and event.exchange_time_ns < horizon_ns for event in news
+            isinstance(event, OwnFill | OwnOrder) and event.exchange_time_ns < self._fresh_ns for event in news
         )
 
     def _status(self, venue_id: int, value: Any) -> OwnOrder:

@@ -424,8 +424,8 @@ class Session:
         self._posts.ask(now_ns, queries, ASK_AGAIN_NS if reconciliation.attempts else 0)
         if self.phase is Phase.READY and reconciliation.unheard:
             self.close_reason = "the account's channels did not tell what a reading of it did"
-        if reconciliation.attempts:
-            # Of a check while ready, too: position and fills contradict each other.
+        if reconciliation.attempts > 1:
+            # Of a check while ready, too: position and fills contradict each other, and not by a fill on its way.
             self.phase = Phase.RECONCILING
         if reconciliation.done:
             self.notices.extend(reconciliation.mismatches)

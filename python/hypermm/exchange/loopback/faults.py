@@ -111,7 +111,8 @@ def _fault(row: Any, place: str) -> Fault:
             msgspec.convert({"kind": kind, key: value}, Fault)
         except msgspec.ValidationError as error:
             expected = str(error).partition(" - at ")[0].removeprefix("Expected ")
-            raise InvalidConfigError(field=f"{place}.{key}", value=value, expected=expected) from error
+            # Not from that error, which quotes the value.
+            raise InvalidConfigError(field=f"{place}.{key}", value=value, expected=expected) from None
     fault = msgspec.convert(row, Fault)
     _check(fault, place)
     return fault

@@ -121,10 +121,11 @@ def parse_account(text: str) -> AccountSettings:
         try:
             row["deposit_usd"] = float(deposit)
             return msgspec.convert(row, AccountSettings)
-        except (ValueError, msgspec.ValidationError) as error:
+        except (ValueError, msgspec.ValidationError):
+            # Not from that error, here and below: it quotes what may be a key put in the wrong place.
             raise InvalidConfigError(
                 field="--account", value=text, expected="a deposit of 0 to 1e9 USD after the colon"
-            ) from error
+            ) from None
     return msgspec.convert(row, AccountSettings)
 
 
@@ -142,8 +143,8 @@ def parse_agent(text: str) -> tuple[str, AgentSettings]:
     if at:
         try:
             until = round(dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp() * 1000)
-        except ValueError as error:
-            raise InvalidConfigError(field="--agent", value=day, expected="a day, YYYY-MM-DD, after the @") from error
+        except ValueError:
+            raise InvalidConfigError(field="--agent", value=day, expected="a day, YYYY-MM-DD, after the @") from None
     settings = AgentSettings(address=_address(agent, "--agent"), name="cli", valid_until_ms=until)
     return _address(master, "--agent"), settings
 
@@ -158,10 +159,10 @@ def parse_latency(text: str) -> Latency:
     try:
         order_ms, answer_ms, feed_ms = (float(part) for part in (parts * 3 if len(parts) == 1 else parts))
         return msgspec.convert({"order_ms": order_ms, "answer_ms": answer_ms, "feed_ms": feed_ms}, Latency)
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, msgspec.ValidationError):
         raise InvalidConfigError(
             field="--latency-ms", value=text, expected="milliseconds, 0 to 60000: one for all ways or ORDER,ANSWER,FEED"
-        ) from error
+        ) from None
 
 
 def load_accounts(path: Path) -> tuple[AccountSettings, ...]:

@@ -2,6 +2,7 @@
 
 use super::QuoteEngine;
 use crate::error::{Result, invalid_input, require_positive};
+use crate::instrument::MAX_UNITS;
 use crate::pricing::costs::toxic_adverse_selection;
 use crate::state::own_orders::OrderWord;
 use crate::state::queue::QueuePosition;
@@ -33,7 +34,8 @@ impl QuoteEngine {
             if let Some(size) = original_size {
                 crate::error::require_finite("original_size", size)?;
             }
-            let nearest_lots = |size: f64| Lots((size * self.instrument.size_scale()).round() as i64);
+            let nearest_lots =
+                |size: f64| Lots((size * self.instrument.size_scale()).round().clamp(-MAX_UNITS, MAX_UNITS) as i64);
             let word = OrderWord {
                 status,
                 side,

@@ -5,7 +5,7 @@ use crate::config::EngineConfig;
 use crate::error::{Result, snapshot_refused};
 
 const SNAPSHOT_MAGIC: [u8; 4] = *b"HYMM";
-const SNAPSHOT_VERSION: u16 = 8;
+const SNAPSHOT_VERSION: u16 = 9;
 
 impl QuoteEngine {
     /// All learned state with settings and instrument, versioned and checked.

@@ -28,6 +28,8 @@ struct Dead {
     side: Side,
     price: Price,
     told_ns: TimestampNs,
+    /// What was ordered.
+    original: Lots,
     /// Ordered less the fills told.
     unfilled: i64,
     /// Of it, what never filled.
@@ -70,7 +72,9 @@ impl OrderMemory {
         word.status != OrderStatus::Pending
             && self.find(id).is_some_and(|place| {
                 let dead = &self.dead[place];
-                dead.price == word.price && dead.side == word.side
+                dead.price == word.price
+                    && dead.side == word.side
+                    && word.original.is_none_or(|original| original == dead.original)
             })
     }
 
@@ -79,21 +83,30 @@ impl OrderMemory {
         &mut self,
         now_ns: TimestampNs,
         id: Identifier,
-        (side, price): (Side, Price),
+        (side, price, original): (Side, Price, Lots),
         unfilled: i64,
         left: i64,
     ) {
         self.forget(now_ns);
-        let dead = Dead { id, side, price, told_ns: now_ns, unfilled: unfilled.max(0), left };
+        let dead = Dead { id, side, price, told_ns: now_ns, original, unfilled: unfilled.max(0), left };
         self.add_untold(side, dead.untold());
         self.keys.push_back(key_of(&dead.id));
         self.dead.push_back(dead);
     }
 
     /// Another word on the end of an order: the one that leaves less counts. False for a name that is not remembered.
-    pub(super) fn bury_again(&mut self, id: &Identifier, left: i64) -> bool {
-        let change = |dead: &mut Dead| dead.left = dead.left.min(left);
-        self.change(id, change).is_some()
+    pub(super) fn bury_again(&mut self, now_ns: TimestampNs, id: &Identifier, left: i64) -> bool {
+        let Some(place) = self.find(id) else { return false };
+        if left < self.dead[place].left
+            && let (Some(mut dead), Some(key)) = (self.dead.remove(place), self.keys.remove(place))
+        {
+            let before = dead.untold();
+            (dead.left, dead.told_ns) = (left, now_ns);
+            self.add_untold(dead.side, dead.untold() - before);
+            self.dead.push_back(dead);
+            self.keys.push_back(key);
+        }
+        true
     }
 
     /// A fill of a dead order, or of one not heard of yet.
@@ -124,7 +137,7 @@ impl OrderMemory {
     pub(super) fn settle(&mut self, now_ns: TimestampNs) {
         for dead in self.dead.iter_mut().take_while(|dead| now_ns - dead.told_ns >= POSITION_LAG_NS) {
             self.untold[dead.side.index()] -= dead.untold();
-            dead.left = dead.unfilled;
+            dead.unfilled = dead.unfilled.min(dead.left.max(0));
         }
     }
 

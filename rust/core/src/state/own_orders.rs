@@ -184,10 +184,16 @@ impl OwnOrders {
         // One the venue never took cannot have filled.
         let left = if word.status == OrderStatus::Rejected { i64::MAX } else { word.remaining.0.max(0) };
         let Some(place) = self.find(id) else {
-            if !self.memory.bury_again(id, left) {
+            if !self.memory.bury_again(now_ns, id, left) {
                 let filled = self.memory.take_early(now_ns, id);
                 let unfilled = word.original.map_or(0, |original| original.0.saturating_sub(filled));
-                self.memory.bury(now_ns, id.clone(), (word.side, word.price), unfilled, left);
+                self.memory.bury(
+                    now_ns,
+                    id.clone(),
+                    (word.side, word.price, word.original.unwrap_or(word.remaining)),
+                    unfilled,
+                    left,
+                );
             }
             return;
         };
@@ -200,7 +206,7 @@ impl OwnOrders {
         }
         order.original = word.original.unwrap_or(order.original);
         let unfilled = order.exposed().0;
-        self.memory.bury(now_ns, order.id, (order.side, order.price), unfilled, left);
+        self.memory.bury(now_ns, order.id, (order.side, order.price, order.original), unfilled, left);
     }
 
     /// Takes over a checked word on an order. `place_in_book` answers the distance from mid, bps, and the queue it would
@@ -227,14 +233,16 @@ impl OwnOrders {
             return;
         };
         let before = self.orders[place].remaining;
-        if self.orders[place].price != word.price || self.orders[place].side != word.side {
+        let known = &self.orders[place];
+        let is_resized = word.original.is_some_and(|original| original != known.original);
+        if known.price != word.price || known.side != word.side || is_resized {
             let order = self.new_order(now_ns, id, word, 0, place_in_book());
             let old = std::mem::replace(&mut self.orders[place], order);
             if before.0 > 0 {
                 self.life.end(old.bucket, old.placed_ns, now_ns);
             }
             let unfilled = old.exposed().0;
-            self.memory.bury(now_ns, old.id, (old.side, old.price), unfilled, before.0);
+            self.memory.bury(now_ns, old.id, (old.side, old.price, old.original), unfilled, before.0);
         } else {
             let order = &mut self.orders[place];
             match word.original {
@@ -248,7 +256,9 @@ impl OwnOrders {
             // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts.
             order.remaining = word.remaining.min(order.exposed());
             order.status = word.status;
-            order.changed_ns = now_ns;
+            if order.remaining != before {
+                order.changed_ns = now_ns;
+            }
             let (bucket, placed) = (order.bucket, order.placed_ns);
             if before.0 > 0 && order.remaining.0 == 0 {
                 self.life.end(bucket, placed, now_ns);
