@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hypermm.exceptions import InvalidConfigError
 from hypermm.exchange.loopback import Limits
 from loopback_session import ETH, GOLD, MATIC, OTHER, OWNER, STRANGER, Client, address, exchange, limit, play
 
@@ -375,7 +376,7 @@ def test_a_bug_that_stops_the_clock_is_told() -> None:
 def test_a_server_that_cannot_listen_says_so_and_leaves_nothing() -> None:
     async def test() -> None:
         async with exchange() as client:
-            with pytest.raises(OSError, match="address already in use"):
+            with pytest.raises(InvalidConfigError, match=f"port = {client.server.port}.*nothing listens"):
                 async with exchange(port=client.server.port):
                     pass
 

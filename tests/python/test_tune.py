@@ -99,7 +99,7 @@ def test_each_step_takes_the_best_of_the_folds_before(result: TuneResult) -> Non
 # Kills: a step that chooses among trials the sampler proposed after it had seen the fold the step is judged in.
 def test_a_step_chooses_among_trials_no_fold_had_a_say_in(recording: Recording) -> None:
     arguments: dict[str, Any] = {"trials": 48, "folds": 4, "objectives": ["pnl_usd"]}
-    result, other = search(recording, **arguments), search(market(8), **arguments)
+    result, other = search(recording, **arguments), search(market(10), **arguments)
     blind = result.walk[0].candidates
     fields = [[point.fields for point in found.points] for found in (result, other)]
     assert fields[0][:blind] == fields[1][:blind]
