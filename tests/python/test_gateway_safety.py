@@ -417,6 +417,31 @@ def test_trigger_orders_are_canceled_apart_and_not_fast(venue: FakeExchange, tmp
     assert triggers == {"type": "cancel", "cancels": [{"a": 1, "o": 51}]}
 
 
+def test_triggers_are_canceled_though_the_answer_of_the_others_is_lost(
+    venue: FakeExchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed by: the loss of one answer leaving the trigger orders."""
+    row = {"coin": "ETH", "side": "B", "limitPx": "1.0", "sz": "1.0", "timestamp": 1}
+    rows = [row | {"oid": 50}, row | {"oid": 51, "isTrigger": True, "triggerPx": "5.0", "tif": None}]
+    venue.answers["frontendOpenOrders"] = lambda payload: [] if payload.get("dex") else rows
+
+    async def act(made: Rig) -> Any:
+        insist = made.gateway._insist
+
+        async def losing(action: Any, items: int, expires_ms: int | None) -> Any:
+            told = await insist(action, items, expires_ms)
+            if "f" in action:
+                raise AnswerLostError(field="post", value="no answer", expected="an answer")
+            return told
+
+        monkeypatch.setattr(made.gateway, "_insist", losing)
+        return await made.gateway.cancel_all()
+
+    with pytest.raises(AnswerLostError):
+        over_http(venue, tmp_path, act)
+    assert [payload["action"]["cancels"][0]["o"] for payload in venue.actions] == [50, 51]
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_dex_that_does_not_tell_its_orders_keeps_none_of_the_others(venue: FakeExchange, tmp_path: Path) -> None:
     """Killed by: orders left resting everywhere because one listing failed."""

@@ -175,12 +175,15 @@ class Gateway:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         rows = [row for told in answers if isinstance(told, list) for row in told if row.coin in self._assets]
         outcomes: list[OrderOutcome] = []
+        failures = [told for told in answers if isinstance(told, BaseException)]
         for is_trigger in (False, True):
             cancels = [CancelOrder(row.coin, row.oid) for row in rows if row.isTrigger is is_trigger]
-            outcomes += await self._cancel(cancels, fast=not is_trigger)
-        for told in answers:
-            if isinstance(told, BaseException):
-                raise told
+            try:
+                outcomes += await self._cancel(cancels, fast=not is_trigger)
+            except AnswerLostError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return outcomes
 
     # --- the rest -----------------------------------------------------------------------------------------------

@@ -41,7 +41,13 @@ impl QuoteEngine {
             return refuse("a whole snapshot", "the bytes are too short");
         };
         if u16::from_le_bytes(*version) != SNAPSHOT_VERSION {
-            return refuse("a snapshot of version 8", "it was made by another version of hypermm");
+            let expected = format!("a snapshot of version {SNAPSHOT_VERSION}");
+            return Err(snapshot_refused(
+                "state",
+                format!("{} bytes", bytes.len()),
+                expected,
+                "it was made by another version of hypermm",
+            ));
         }
         let Ok(mut engine) = postcard::from_bytes::<Self>(body) else {
             return refuse("a whole snapshot", "the bytes do not decode");

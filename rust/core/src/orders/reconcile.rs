@@ -16,7 +16,7 @@ use crate::pricing::decision::{Decision, QuoteSide};
 use crate::types::{Lots, OrderStatus, Price, QuoteStatus, Side};
 
 /// An order of ours not known to be dead. Fills that the end of an order implies and that are not told yet
-/// ([`crate::engine::QuoteEngine::untold_fills`]) stand here as one more that is being cancelled, else they are in no count.
+/// ([`crate::engine::QuoteEngine::untold_fills`]) stand here as one more that is being canceled, else they are in no count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StandingOrder {
     /// The caller's place for it, handed back with a cancel.
@@ -255,7 +255,7 @@ struct Reducing {
     reducible: i64,
     /// The last order may be larger than what is left of it by this.
     beyond: i64,
-    /// What has room in the cap beside what is being cancelled.
+    /// What has room in the cap beside what is being canceled.
     most: i64,
 }
 

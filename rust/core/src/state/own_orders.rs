@@ -245,13 +245,9 @@ impl OwnOrders {
             self.memory.bury(now_ns, old.id, (old.side, old.price, old.original), unfilled, before.0);
         } else {
             let order = &mut self.orders[place];
-            match word.original {
-                Some(original) => order.original = original,
-                // Without what was ordered: more than that is a new size, and fills heard so far belong to the old one.
-                None if word.remaining > order.original => {
-                    order.original = Lots(word.remaining.0.saturating_add(order.filled.0));
-                }
-                None => {}
+            // Without what was ordered: more than that is a new size, and fills heard so far belong to the old one.
+            if word.original.is_none() && word.remaining > order.original {
+                order.original = Lots(word.remaining.0.saturating_add(order.filled.0));
             }
             // Fills and order updates come on two streams in either order: what is left is the smaller of both accounts.
             order.remaining = word.remaining.min(order.exposed());
